@@ -1,0 +1,77 @@
+package cluster
+
+import (
+	"reflect"
+	"slices"
+
+	"github.com/dhowhq/dhow/store"
+)
+
+// SaveTask writes t. It is the one way to write a task: if clients can see a
+// difference it raises Version and emits the event, and a task that becomes
+// STOPPED gives back its share of the node and its address, once.
+func SaveTask(tx *store.Tx, t Task) error {
+	old, had := Tasks.Get(tx, t.Key())
+	t.Version = old.Version
+	if had && reflect.DeepEqual(old, t) {
+		return nil
+	}
+	if t.Last == Stopped && (!had || old.Last != Stopped) {
+		if err := release(tx, t); err != nil {
+			return err
+		}
+	}
+	t.Version = old.Version + 1
+	if err := Tasks.Put(tx, t); err != nil {
+		return err
+	}
+	return Emit(tx, Event{Scope: t.Scope, Kind: TaskStateChange, Resource: t.ARN(), Version: t.Version, Task: &t})
+}
+
+// SaveInstance writes i, raises its Version and emits the event if clients can
+// see a difference.
+func SaveInstance(tx *store.Tx, i Instance) error {
+	old, had := Instances.Get(tx, i.Key())
+	i.Version = old.Version
+	if had && reflect.DeepEqual(old, i) {
+		return nil
+	}
+	i.Version++
+	if err := Instances.Put(tx, i); err != nil {
+		return err
+	}
+	return Emit(tx, Event{Scope: i.Scope, Kind: InstanceStateChange, Resource: i.ARN(), Version: i.Version, Instance: &i})
+}
+
+// Reserve books r for one more task on node.
+func Reserve(tx *store.Tx, node string, r Resources) error {
+	l, _ := Ledgers.Get(tx, node)
+	l.Node = node
+	l.Used.CPU += r.CPU
+	l.Used.Memory += r.Memory
+	l.Used.Ports = append(slices.Clone(l.Used.Ports), r.Ports...)
+	l.Tasks++
+	return Ledgers.Put(tx, l)
+}
+
+// release gives back what t held.
+func release(tx *store.Tx, t Task) error {
+	if t.Interface != nil {
+		// The address may be another task's by now only if this ran before:
+		// the row says whose it is.
+		if i, ok := Interfaces.Get(tx, t.Interface.Key()); ok && i.Task == t.ID {
+			Interfaces.Delete(tx, i.Key())
+		}
+	}
+	l, ok := Ledgers.Get(tx, t.Node)
+	if !ok {
+		return nil
+	}
+	l.Used.CPU -= t.Reserved.CPU
+	l.Used.Memory -= t.Reserved.Memory
+	l.Used.Ports = slices.DeleteFunc(slices.Clone(l.Used.Ports), func(p string) bool {
+		return slices.Contains(t.Reserved.Ports, p)
+	})
+	l.Tasks--
+	return Ledgers.Put(tx, l)
+}

@@ -1,0 +1,116 @@
+package model
+
+import (
+	"bytes"
+	"compress/gzip"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync"
+)
+
+//go:embed tables/*.gz
+var tables embed.FS
+
+// Unpack returns the plain content of a table file.
+func Unpack(packed []byte) ([]byte, error) {
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(z)
+}
+
+func read(name string, into any) error {
+	packed, err := tables.ReadFile("tables/" + name + ".json.gz")
+	if err != nil {
+		return err
+	}
+	plain, err := Unpack(packed)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(plain, into)
+}
+
+var index = sync.OnceValues(func() (map[string]*entry, error) {
+	var list []*Info
+	if err := read("index", &list); err != nil {
+		return nil, fmt.Errorf("embedded model index: %w", err)
+	}
+	byName := make(map[string]*entry, len(list))
+	for _, i := range list {
+		e := &entry{info: i}
+		e.load = sync.OnceValues(e.read)
+		byName[i.Name] = e
+	}
+	return byName, nil
+})
+
+type entry struct {
+	info *Info
+	load func() (*Model, error)
+}
+
+// Lookup returns the routing facts of the model of that name.
+func Lookup(name string) (*Info, bool) {
+	byName, err := index()
+	if err != nil {
+		return nil, false
+	}
+	e, ok := byName[name]
+	if !ok {
+		return nil, false
+	}
+	return e.info, true
+}
+
+// All returns the routing facts of every model, in no order.
+func All() ([]*Info, error) {
+	byName, err := index()
+	if err != nil {
+		return nil, err
+	}
+	all := make([]*Info, 0, len(byName))
+	for _, e := range byName {
+		all = append(all, e.info)
+	}
+	return all, nil
+}
+
+// Load returns the model of that name; the first call for a name reads it.
+func Load(name string) (*Model, error) {
+	byName, err := index()
+	if err != nil {
+		return nil, err
+	}
+	e, ok := byName[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no model named %q", name)
+	}
+	return e.load()
+}
+
+func (e *entry) read() (*Model, error) {
+	m := &Model{Info: e.info}
+	if err := read(e.info.Name, m); err != nil {
+		return nil, fmt.Errorf("embedded model %s: %w", e.info.Name, err)
+	}
+	m.ops = make(map[string]*Op, len(m.Ops))
+	for _, o := range m.Ops {
+		m.ops[o.Name] = o
+	}
+	m.exceptions = make(map[string]*Shape)
+	for _, s := range m.Shapes {
+		if s.Exception {
+			m.exceptions[s.Name] = s
+		}
+	}
+	for _, s := range m.Shapes {
+		if s.Exception && s.Code != "" && m.exceptions[s.Code] == nil {
+			m.exceptions[s.Code] = s
+		}
+	}
+	return m, nil
+}

@@ -1,0 +1,46 @@
+// Package ecs serves the Amazon ECS API. Handlers record wishes in the tables
+// of package cluster; the service loop and the nodes act on them.
+package ecs
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/internal/awsapi"
+	"github.com/dhowhq/dhow/store"
+)
+
+// API is the ECS service: its exported methods are the operations.
+type API struct {
+	db  *store.DB
+	log *slog.Logger
+	cfg Config
+}
+
+// Config is what the platform tells the service.
+type Config struct {
+	DB  *store.DB
+	Log *slog.Logger
+	// TargetGroup reports whether a target group exists and the ARNs of the
+	// load balancers that use it.
+	TargetGroup func(arn string) (exists bool, loadBalancers []string)
+}
+
+// New returns the API over the store.
+func New(c Config) *API { return &API{db: c.DB, log: c.Log, cfg: c} }
+
+// scope is the account and region of the call.
+func scope(ctx context.Context) cluster.Scope {
+	c := awsapi.CallFrom(ctx)
+	return cluster.Scope{Account: c.Account, Region: c.Region}
+}
+
+func deref[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
+
+func ptr[T any](v T) *T { return &v }
