@@ -1,25 +1,62 @@
 // Package store keeps the control plane's state: typed tables with secondary
 // indexes over etcd, embedded in the process or external.
 //
-// Reads are served from a local cache that follows etcd's watch; a writer sees
-// its own writes. Values returned by reads share memory with the cache: treat
-// what their pointers, maps and slices reach as read-only, and copy before a
-// change.
+// Reads are served from a local cache: immutable snapshots, so that a View
+// takes no lock and costs a pointer. Values returned by reads share memory with
+// the cache: treat what their pointers, maps and slices reach as read-only, and
+// copy before a change. Put keeps nothing of its argument: the cache holds what
+// the JSON of a row decodes to, in this process as after a restart.
+//
+// Writes are optimistic. A transaction is checked against the newest state,
+// committed or under way, and joins the batch that the committer sends next:
+// one etcd transaction, one sync for many writers. Each batch also writes the
+// clock key, and only succeeds if the clock is still what this process last
+// saw. A success hence proves that the cache missed nothing, and any number of
+// processes may write to one external etcd; when they do, their batches take
+// turns. Keys under the prefix belong to the store: change them only through
+// it.
 package store
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/tls"
 	"errors"
-	"iter"
+	"fmt"
 	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// ErrConflict is what Update returns when it lost against other writers too
-// many times in a row.
-var ErrConflict = errors.New("store: transaction conflicted too often")
+var (
+	// ErrConflict is what Update returns when it lost against other writers
+	// too many times in a row.
+	ErrConflict = errors.New("store: transaction conflicted too often")
 
-// ErrInUse is what Open returns when another process holds the data directory.
-var ErrInUse = errors.New("store: data directory is in use by another process")
+	// ErrInUse is what Open returns when another process holds the data
+	// directory.
+	ErrInUse = errors.New("store: data directory is in use by another process")
+
+	// ErrFull is what Update returns while the disk or etcd's space quota is
+	// full. Nothing was written; what was acknowledged before is safe. Updates
+	// succeed again once there is room.
+	ErrFull = errors.New("store: no space left")
+
+	// ErrTooBig is what Update returns for a transaction of more than 100 rows
+	// or 1 MiB.
+	ErrTooBig = errors.New("store: transaction is too big")
+
+	// ErrClosed is what Update and Lead return after Close.
+	ErrClosed = errors.New("store: closed")
+
+	// ErrUnknown is what Update returns when it cannot say whether its
+	// transaction was committed: its context ended while the commit was under
+	// way, or an external etcd failed at the wrong moment.
+	ErrUnknown = errors.New("store: outcome of the transaction is unknown")
+)
 
 // Config says where the state lives.
 type Config struct {
@@ -27,105 +64,138 @@ type Config struct {
 	Endpoints []string // an external etcd instead of the embedded one
 	Prefix    string   // key prefix, "/dhow/" if empty
 	Log       *slog.Logger
+
+	TLS                *tls.Config // for an external etcd; nil: plain
+	Username, Password string      // for an external etcd with authentication
+
+	// Quota is the size in bytes to which the embedded etcd's file may grow,
+	// 16 GiB if zero.
+	Quota int64
+
+	// UnsafeNoSync leaves out every sync to disk: for tests alone.
+	UnsafeNoSync bool
 }
 
 // DB is an open store.
-type DB struct{}
+type DB struct {
+	log      *slog.Logger
+	prefix   string
+	clockKey string
+	id       string // of this process, in the clock's values
+	client   *clientv3.Client
+	server   *server // nil if etcd is external
+	tables   []*def  // declared when the store was opened
+	byName   map[string]*def
+
+	now      atomic.Pointer[state] // what reads see
+	applying sync.Mutex            // publishing a state and telling of it
+	hub      hub
+	queue    queue
+	election election
+
+	ctx    context.Context // ends at Close
+	cancel context.CancelFunc
+	closed sync.Once
+	loops  sync.WaitGroup
+
+	reloads atomic.Int64 // how often the cache was read anew
+	failed  chan error
+}
 
 // Open starts or reaches etcd, fills the cache of every table made by NewTable
-// and returns when reads are current.
-func Open(ctx context.Context, c Config) (*DB, error) { panic("contract only") }
-
-// Close stops the store; what Update acknowledged is on disk.
-func (db *DB) Close() error { panic("contract only") }
-
-// Reader is a consistent view at one revision: inside View or Update.
-type Reader interface{ reader() }
-
-// Tx is a read-write transaction. It reads its own writes.
-type Tx struct{}
-
-func (*Tx) reader() {}
-
-// View runs f over a consistent view. f must not block and must not call
-// Update.
-func (db *DB) View(f func(r Reader) error) error { panic("contract only") }
-
-// Update runs f and commits what it put and deleted, all or nothing, synced to
-// disk before it returns. It runs f again when a row that f read by Get, put or
-// deleted was changed meanwhile by another writer; rows seen by List and By are
-// not checked, so keep a row that all contenders Get and Put where that
-// matters. An error from f aborts and is returned as it is. A transaction holds
-// at most 100 rows and 1 MiB.
-func (db *DB) Update(ctx context.Context, f func(tx *Tx) error) error { panic("contract only") }
-
-// Anything is a table of any type, for Watch.
-type Anything interface{ Name() string }
-
-// Watch returns a channel that gets a token after each commit, ours or
-// another server's, that changed one of the tables (coalesced: capacity one).
-func (db *DB) Watch(tables ...Anything) (commits <-chan struct{}, stop func()) {
-	panic("contract only")
+// and returns when reads are current. ctx bounds the opening alone.
+func Open(ctx context.Context, c Config) (*DB, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Prefix == "" {
+		c.Prefix = "/dhow/"
+	}
+	if !strings.HasSuffix(c.Prefix, "/") {
+		return nil, fmt.Errorf("store: prefix %q must end in a slash", c.Prefix)
+	}
+	db := &DB{
+		log:      c.Log,
+		prefix:   c.Prefix,
+		clockKey: c.Prefix + ".clock",
+		id:       rand.Text(),
+		tables:   declared(),
+		byName:   map[string]*def{},
+		failed:   make(chan error, 1),
+	}
+	for _, d := range db.tables {
+		db.byName[d.name] = d
+	}
+	db.ctx, db.cancel = context.WithCancel(context.Background())
+	db.queue.init()
+	if err := db.connect(ctx, c); err != nil {
+		db.cancel()
+		return nil, err
+	}
+	if err := db.start(ctx); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return db, nil
 }
 
-// Lead runs f while this process holds the named lease, again after each loss,
-// until ctx ends. f's context ends when the lease is lost.
-func (db *DB) Lead(ctx context.Context, name string, f func(ctx context.Context)) error {
-	panic("contract only")
+// connect makes the client: of the embedded server or of an external one.
+func (db *DB) connect(ctx context.Context, c Config) (err error) {
+	switch {
+	case len(c.Endpoints) > 0 && c.Dir != "":
+		return errors.New("store: give either a directory or endpoints, not both")
+	case len(c.Endpoints) > 0:
+		db.client, err = dial(ctx, c)
+	case c.Dir != "":
+		if db.server, err = startServer(ctx, c); err == nil {
+			db.client = db.server.client
+		}
+	default:
+		err = errors.New("store: neither a directory nor endpoints given")
+	}
+	return err
 }
 
-// Index is a secondary index: the values under which a row is found by By.
-type Index[T any] struct {
-	Name   string
-	Values func(T) []string
+// start fills the cache and starts the loops.
+func (db *DB) start(ctx context.Context) error {
+	s, err := db.load(ctx, nil)
+	if err != nil {
+		return err
+	}
+	db.now.Store(s)
+	db.queue.head, db.queue.edit = *s, new(edit)
+	if db.server != nil {
+		if err := db.dropLeases(ctx); err != nil {
+			return err
+		}
+		db.loops.Go(db.watchServer)
+		db.loops.Go(db.keepSpace)
+	} else {
+		db.loops.Go(db.follow)
+	}
+	db.loops.Go(db.commit)
+	return nil
 }
 
-// Table is a set of rows of one type, kept as JSON under a key of their own.
-type Table[T any] struct{}
-
-// NewTable declares a table; declare each once, in a package variable. Names
-// are unique and stable: they are part of the keys on disk.
-func NewTable[T any](name string, key func(T) string, indexes ...Index[T]) *Table[T] {
-	panic("contract only")
+// Close stops the store; what Update acknowledged is on disk. Updates that
+// still wait get ErrClosed.
+func (db *DB) Close() (err error) {
+	db.closed.Do(func() {
+		db.queue.refuse(ErrClosed)
+		db.cancel()
+		db.election.close()
+		db.loops.Wait()
+		if db.server != nil {
+			err = db.server.close()
+		} else {
+			err = db.client.Close()
+		}
+	})
+	return err
 }
 
-// Name is the table's name.
-func (t *Table[T]) Name() string { panic("contract only") }
-
-// Get returns the row under key.
-func (t *Table[T]) Get(r Reader, key string) (v T, ok bool) { panic("contract only") }
-
-// Put writes v under its key. The error is of encoding, or of a bad key.
-func (t *Table[T]) Put(tx *Tx, v T) error { panic("contract only") }
-
-// Delete removes the row under key, if any.
-func (t *Table[T]) Delete(tx *Tx, key string) { panic("contract only") }
-
-// List yields the rows whose keys begin with prefix, in key order.
-func (t *Table[T]) List(r Reader, prefix string) iter.Seq[T] { panic("contract only") }
-
-// By yields the rows that the index files under value, in key order.
-func (t *Table[T]) By(r Reader, index, value string) iter.Seq[T] { panic("contract only") }
-
-// Len is the number of rows.
-func (t *Table[T]) Len(r Reader) int { panic("contract only") }
-
-// Change is one committed change of a row; Old is nil for a new row, New for a
-// deleted one.
-type Change[T any] struct {
-	Key      string
-	Revision int64
-	Old, New *T
-}
-
-// Follow calls f for each later change of the table, in commit order, without
-// gaps: rows missed because etcd compacted them come as one change to their
-// newest state. f runs in the cache's goroutine after the change is readable;
-// it must not block and must not call Update.
-func (t *Table[T]) Follow(db *DB, f func(Change[T])) (stop func()) { panic("contract only") }
-
-// Notify returns a channel that gets a token after each commit that changed a
-// row which the index files, or filed, under value.
-func (t *Table[T]) Notify(db *DB, index, value string) (commits <-chan struct{}, stop func()) {
-	panic("contract only")
-}
+// Failed returns a channel that gets an error when the embedded etcd has
+// stopped for good, of a disk that failed or filled up, say: etcd ends the
+// process at such errors, the store reports them here instead and fails every
+// further Update. What was acknowledged is on disk; a new process can open it.
+func (db *DB) Failed() <-chan error { return db.failed }

@@ -1,0 +1,256 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// pageRows is how many keys one read of the load asks for.
+const pageRows = 5000
+
+// load reads all tables at one revision. Rows that old has in the same version
+// are taken from there.
+func (db *DB) load(ctx context.Context, old *state) (*state, error) {
+	for {
+		s, err := db.loadOnce(ctx, old)
+		if !errors.Is(err, rpctypes.ErrCompacted) {
+			return s, err
+		}
+	}
+}
+
+func (db *DB) loadOnce(ctx context.Context, old *state) (*state, error) {
+	opts := []clientv3.OpOption{clientv3.WithRange(clientv3.GetPrefixRangeEnd(db.prefix)), clientv3.WithLimit(pageRows)}
+	if db.server != nil {
+		opts = append(opts, clientv3.WithSerializable()) // the only member is always current
+	}
+	type page struct {
+		resp *clientv3.GetResponse
+		err  error
+	}
+	get := func(from string, rev int64) <-chan page {
+		c := make(chan page, 1)
+		go func() {
+			resp, err := db.client.Get(ctx, from, append(opts, clientv3.WithRev(rev))...)
+			c <- page{resp, err}
+		}()
+		return c
+	}
+	s, e := newState(db.tables), new(edit)
+	next := get(db.prefix, 0)
+	for {
+		p := <-next
+		if p.err != nil {
+			return nil, fmt.Errorf("store: load from etcd: %w", p.err)
+		}
+		if s.rev == 0 {
+			s.rev = p.resp.Header.Revision
+		}
+		if p.resp.More {
+			last := p.resp.Kvs[len(p.resp.Kvs)-1].Key
+			next = get(string(last)+"\x00", s.rev) // read on while this page is decoded
+		}
+		for _, kv := range p.resp.Kvs {
+			if err := db.loadRow(s, e, old, kv); err != nil {
+				return nil, err
+			}
+		}
+		if !p.resp.More {
+			return s, nil
+		}
+	}
+}
+
+// loadRow puts one key of etcd into s.
+func (db *DB) loadRow(s *state, e *edit, old *state, kv *mvccpb.KeyValue) error {
+	if string(kv.Key) == db.clockKey {
+		s.clock = kv.ModRevision
+		return nil
+	}
+	d, key := db.parse(kv.Key)
+	if d == nil {
+		return nil
+	}
+	if old != nil {
+		if r := old.get(d, key); r != nil && r.rev == kv.ModRevision {
+			s.set(e, d, key, r)
+			return nil
+		}
+	}
+	r, err := newRow(d, key, kv)
+	if err != nil {
+		return err
+	}
+	s.set(e, d, key, r)
+	return nil
+}
+
+// newRow decodes a row.
+func newRow(d *def, key string, kv *mvccpb.KeyValue) (*row, error) {
+	val, _, err := d.decode(kv.Value)
+	if err != nil {
+		return nil, fmt.Errorf("store: table %s: row %q does not decode: %w", d.name, key, err)
+	}
+	return &row{key: key, rev: kv.ModRevision, val: val}, nil
+}
+
+// parse finds the table and the row's key in a key of etcd; the table is nil if
+// it is none of ours.
+func (db *DB) parse(key []byte) (*def, string) {
+	name, rest, ok := strings.Cut(string(key[len(db.prefix):]), "/")
+	if !ok {
+		return nil, ""
+	}
+	return db.byName[name], rest
+}
+
+// reload reads everything anew, where the history of changes is gone: each
+// missed row becomes one change to its newest state.
+func (db *DB) reload(ctx context.Context) error {
+	s, err := db.load(ctx, db.now.Load())
+	if err != nil {
+		return err
+	}
+	db.applying.Lock()
+	defer db.applying.Unlock()
+	was := db.now.Load()
+	if s.rev <= was.rev {
+		return nil // our own commits have got further meanwhile
+	}
+	db.reloads.Add(1)
+	db.publish(s, diff(db.tables, was, s))
+	return nil
+}
+
+// publish makes s, which foreign changes made, what reads see.
+func (db *DB) publish(s *state, changes []write) {
+	db.now.Store(s)
+	db.queue.published(s)
+	db.hub.tell(changes, s.rev)
+}
+
+// diff lists the rows that differ between two states.
+func diff(defs []*def, old, new *state) (changes []write) {
+	for _, d := range defs {
+		before, after := old.table(d).rows, new.table(d).rows
+		before.ascend("", func(key string, was *row) bool {
+			if _, ok := after.get(key); !ok {
+				changes = append(changes, write{def: d, key: key, was: was})
+			}
+			return true
+		})
+		after.ascend("", func(key string, is *row) bool {
+			if was, _ := before.get(key); was != is {
+				changes = append(changes, write{def: d, key: key, was: was, row: is})
+			}
+			return true
+		})
+	}
+	return changes
+}
+
+// catchUp returns when the cache has reached a revision of the clock.
+func (db *DB) catchUp(clock int64) {
+	if db.server != nil {
+		// Nobody else writes to the embedded etcd, so this is not expected;
+		// there is no watch that would bring what happened.
+		if err := db.reload(db.ctx); err != nil {
+			db.log.Error("store cannot reload", "err", err)
+		}
+		return
+	}
+	moved, stop := db.hub.watch(nil)
+	defer stop()
+	for db.now.Load().clock < clock {
+		select {
+		case <-moved:
+		case <-db.ctx.Done():
+			return
+		}
+	}
+}
+
+// follow keeps the cache current with what other processes write.
+func (db *DB) follow() {
+	for db.ctx.Err() == nil {
+		err := db.followOnce()
+		if errors.Is(err, rpctypes.ErrCompacted) {
+			db.log.Info("etcd compacted changes not seen yet, reading all rows anew")
+			err = db.reload(db.ctx)
+		}
+		if err != nil && db.ctx.Err() == nil {
+			db.log.Warn("watch of etcd ended, will retry", "err", err)
+			select {
+			case <-time.After(time.Second):
+			case <-db.ctx.Done():
+			}
+		}
+	}
+}
+
+func (db *DB) followOnce() error {
+	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(db.ctx))
+	defer cancel()
+	for resp := range db.client.Watch(ctx, db.prefix, clientv3.WithPrefix(), clientv3.WithRev(db.now.Load().rev+1)) {
+		if err := resp.Err(); err != nil {
+			return err
+		}
+		for events := resp.Events; len(events) > 0; {
+			n := 1
+			for n < len(events) && events[n].Kv.ModRevision == events[0].Kv.ModRevision {
+				n++
+			}
+			db.apply(events[:n])
+			events = events[n:]
+		}
+	}
+	return nil
+}
+
+// apply publishes what one foreign transaction did; events are all of one
+// revision.
+func (db *DB) apply(events []*clientv3.Event) {
+	rev, clock, id := events[0].Kv.ModRevision, int64(0), ""
+	for _, e := range events {
+		if string(e.Kv.Key) == db.clockKey {
+			clock, id = rev, string(e.Kv.Value)
+		}
+	}
+	if b := db.queue.isFlying(id); b != nil {
+		db.finish(b, rev) // etcd's answer is late or lost
+		return
+	}
+	db.applying.Lock()
+	defer db.applying.Unlock()
+	was := db.now.Load()
+	if rev <= was.rev {
+		return
+	}
+	s, e := was.fork(), new(edit)
+	s.rev, s.clock = rev, max(clock, was.clock)
+	var changes []write
+	for _, ev := range events {
+		d, key := db.parse(ev.Kv.Key)
+		if d == nil {
+			continue
+		}
+		w := write{def: d, key: key, was: s.get(d, key)}
+		if ev.Type == clientv3.EventTypePut {
+			var err error
+			if w.row, err = newRow(d, key, ev.Kv); err != nil {
+				db.log.Error("row of another server left out", "err", err)
+				continue
+			}
+		}
+		s.set(e, d, key, w.row)
+		changes = append(changes, w)
+	}
+	db.publish(&s, changes)
+}

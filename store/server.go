@@ -1,0 +1,190 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/etcd/client/pkg/v3/types"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/config"
+	"go.etcd.io/etcd/server/v3/etcdserver"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.etcd.io/etcd/server/v3/features"
+	"golang.org/x/sys/unix"
+)
+
+// defaultQuota is the size in bytes to which the embedded etcd's file may grow.
+const defaultQuota = 16 << 30
+
+// server is the embedded etcd: the server alone, without the listeners that
+// etcd's embed package insists on. Nothing but this process can reach it.
+type server struct {
+	etcd   *etcdserver.EtcdServer
+	client *clientv3.Client
+	dir    string
+	lock   *os.File
+	quota  int64
+	failed chan error // capacity one: etcd has stopped for good
+}
+
+// startServer starts etcd on a directory that no other process holds.
+func startServer(ctx context.Context, c Config) (_ *server, err error) {
+	s := &server{dir: c.Dir, quota: c.Quota, failed: make(chan error, 1)}
+	if s.quota == 0 {
+		s.quota = defaultQuota
+	}
+	if s.lock, err = lockDir(c.Dir); err != nil {
+		return nil, err
+	}
+	cfg := s.config(c)
+	started := make(chan error, 1)
+	go func() { // of its own, for etcd's fatal errors end a goroutine here
+		ok := false
+		defer func() {
+			if !ok {
+				started <- s.failure("etcd did not start")
+			}
+		}()
+		etcd, err := etcdserver.NewServer(cfg)
+		if err == nil {
+			etcd.Start()
+			s.etcd = etcd
+		}
+		ok = true
+		started <- err
+	}()
+	if err = <-started; err != nil {
+		s.lock.Close()
+		return nil, fmt.Errorf("store: open %s: %w", c.Dir, err)
+	}
+	s.client = v3client.New(s.etcd)
+	select {
+	case <-s.etcd.ReadyNotify():
+		return s, nil
+	case err = <-s.failed:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	s.close()
+	return nil, fmt.Errorf("store: open %s: %w", c.Dir, err)
+}
+
+// config is that of a cluster of one member, at a nominal address.
+func (s *server) config(c Config) config.ServerConfig {
+	const name = "dhow"
+	addr := types.URLs{url.URL{Scheme: "http", Host: "127.0.0.1:2380"}}
+	log := etcdLog(c.Log, s.failed)
+	return config.ServerConfig{
+		Name:                name,
+		ClientURLs:          addr,
+		PeerURLs:            addr,
+		InitialPeerURLsMap:  types.URLsMap{name: addr},
+		InitialClusterToken: name,
+		NewCluster:          true,
+		DataDir:             c.Dir,
+
+		// The first election needs two or three ticks of 20 ms.
+		TickMs:        20,
+		ElectionTicks: 2,
+
+		// Entries are up to 1 MiB here: keep few of them in memory and in the
+		// log that a start reads. Catching up is for followers.
+		SnapshotCount:          2000,
+		SnapshotCatchUpEntries: 1,
+		MaxSnapFiles:           1,
+		MaxWALFiles:            1,
+
+		QuotaBackendBytes:           s.quota,
+		BackendFreelistType:         bolt.FreelistMapType,
+		MaxTxnOps:                   batchOps + 1,
+		MaxRequestBytes:             maxBytes + 512<<10,
+		MaxConcurrentStreams:        math.MaxUint32,
+		AuthToken:                   "simple",
+		BcryptCost:                  4,
+		TokenTTL:                    300,
+		MaxLearners:                 1,
+		V2Deprecation:               config.V2DeprDefault,
+		WarningApplyDuration:        100 * time.Millisecond,
+		WarningUnaryRequestDuration: 300 * time.Millisecond,
+		ServerFeatureGate:           features.NewDefaultServerFeatureGate(name, log),
+		UnsafeNoFsync:               c.UnsafeNoSync,
+		Logger:                      log,
+		Metrics:                     "basic",
+	}
+}
+
+// failure is what made etcd stop, or an error of the given words.
+func (s *server) failure(words string) error {
+	select {
+	case err := <-s.failed:
+		return err
+	default:
+		return errors.New(words)
+	}
+}
+
+// close stops etcd and lets others use the directory. After a failure etcd may
+// never stop; the directory then stays locked until the process ends.
+func (s *server) close() error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.client.Close()
+		s.etcd.Stop()
+	}()
+	select {
+	case <-done:
+		return s.lock.Close()
+	case <-time.After(10 * time.Second):
+		return fmt.Errorf("store: etcd in %s did not stop within 10 s", s.dir)
+	}
+}
+
+// lockDir makes the directory, for its owner alone, and locks it.
+func lockDir(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%w: %s", ErrInUse, dir)
+		}
+		return nil, fmt.Errorf("store: lock %s: %w", dir, err)
+	}
+	return f, nil
+}
+
+// watchServer fails the store when the embedded etcd fails.
+func (db *DB) watchServer() {
+	select {
+	case err := <-db.server.failed:
+		db.fail(err)
+	case <-db.server.etcd.StopNotify():
+		db.fail(db.server.failure("it stopped by itself"))
+	case <-db.ctx.Done():
+	}
+}
+
+// fail refuses all further updates.
+func (db *DB) fail(err error) {
+	err = fmt.Errorf("store: the embedded etcd has failed, restart to recover: %w", err)
+	db.log.Error("store failed", "err", err)
+	db.queue.fail(err)
+	db.cancel()
+	db.failed <- err
+}
