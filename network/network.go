@@ -13,8 +13,17 @@ import (
 	"net/netip"
 )
 
-// ErrPortTaken is what Add returns when a host port is in use.
-var ErrPortTaken = errors.New("host port is already in use")
+// Errors that callers tell apart. The text that wraps them is shown to users.
+var (
+	// ErrPortTaken is what Add returns when a host port is in use.
+	ErrPortTaken = errors.New("host port is already in use")
+	// ErrNotFound is what Listen and Dial return for an endpoint or VPC that
+	// is not there, and Add for a VPC that EnsureVPC was not told of.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict is what Add and EnsureVPC return for an id or an address
+	// that is in use with other properties.
+	ErrConflict = errors.New("in use")
+)
 
 // Mode is ECS's network mode.
 type Mode string
@@ -47,6 +56,9 @@ type Manager interface {
 	// EnsureVPC makes the VPC's router namespace and, for the default VPC, the
 	// host's route to it. It is idempotent.
 	EnsureVPC(ctx context.Context, v VPC) error
+	// RemoveVPC undoes EnsureVPC; it fails while the VPC has endpoints. What
+	// is not there is no error.
+	RemoveVPC(ctx context.Context, id string) error
 	// Purge removes everything that any Manager of this data directory made.
 	Purge(ctx context.Context) error
 	// Close lets go of handles and leaves the network as it is.
@@ -68,13 +80,13 @@ type Endpoint struct {
 	VPC      string           // AWSVPC: a VPC given to EnsureVPC
 	Address  netip.Prefix     // AWSVPC: the address with its subnet's length; Bridge: chosen here
 	MAC      net.HardwareAddr // AWSVPC
-	Hostname string
-	Ports    []Port // Bridge: published on the host
-	Egress   bool   // may reach addresses outside through the host
+	Hostname string           // not used here, kept for List
+	Ports    []Port           // Bridge: published on the host
+	Egress   bool             // may reach addresses outside through the host
 }
 
-// Port publishes a container's port on the host. HostPort 0 asks for one of
-// the ephemeral range, 49153-65535 (32768-60999 where the kernel's range says so).
+// Port publishes a container's port on the host. HostPort 0 asks for a free
+// one of the dynamic range, DynamicPortFirst to DynamicPortLast.
 type Port struct {
 	Protocol      string // tcp, udp
 	ContainerPort uint16
@@ -92,6 +104,12 @@ var LinkAddresses = []netip.Addr{
 	netip.MustParseAddr("169.254.170.2"),
 	netip.MustParseAddr("169.254.169.253"),
 }
+
+// The dynamic host port range that ECS documents for bridge mode.
+const (
+	DynamicPortFirst = 49153
+	DynamicPortLast  = 65535
+)
 
 // DefaultCIDR is the default VPC's range where the host has no route that
 // overlaps it; see ChooseCIDR.
