@@ -13,7 +13,7 @@ import (
 type Cluster struct {
 	Scope
 	Name                   string
-	Status                 string // ACTIVE or INACTIVE
+	Status                 string // ACTIVE, DEPROVISIONING while it is deleted, INACTIVE
 	Settings               []types.ClusterSetting
 	Configuration          *types.ClusterConfiguration
 	CapacityProviders      []string
@@ -21,6 +21,7 @@ type Cluster struct {
 	ServiceConnectDefaults *types.ClusterServiceConnectDefaults
 	Tags                   []types.Tag
 	CreatedAt              time.Time
+	DeletedAt              *time.Time // of an INACTIVE one; Sweep forgets it an hour later
 }
 
 // Clusters is keyed ACCOUNT/REGION/NAME.

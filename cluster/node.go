@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -28,6 +29,28 @@ type Node struct {
 	Connected bool
 	SeenAt    time.Time
 	CreatedAt time.Time
+
+	// What the node said of itself, and its container instances repeat.
+	Attributes []types.Attribute
+	Registered []types.Resource
+	Agent      *types.VersionInfo
+}
+
+// InstanceID is the node's name as an EC2 instance, by which target groups of
+// type instance know it: i- and 17 hexadecimal digits, always the same ones.
+func (n Node) InstanceID() string { return hashID("i", 17, n.ID) }
+
+// nodePrefix begins the ARN of a node: the principal of its agent.
+const nodePrefix = "arn:dhow:node:::"
+
+// NodeARN is the name of a node, as principal and as the container instance
+// that its agent says it is.
+func NodeARN(id string) string { return nodePrefix + id }
+
+// ParseNodeARN returns the id in a node's ARN.
+func ParseNodeARN(arn string) (id string, ok bool) {
+	id, ok = strings.CutPrefix(arn, nodePrefix)
+	return id, ok && id != ""
 }
 
 // Ledger is what a node's tasks hold, whichever cluster they are of. Placement

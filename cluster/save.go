@@ -75,3 +75,11 @@ func release(tx *store.Tx, t Task) error {
 	l.Tasks--
 	return Ledgers.Put(tx, l)
 }
+
+// DropInstance deletes i and emits its last event, with status INACTIVE.
+func DropInstance(tx *store.Tx, i Instance) error {
+	Instances.Delete(tx, i.Key())
+	i.Status, i.Connected = "INACTIVE", false
+	i.Version++
+	return Emit(tx, Event{Scope: i.Scope, Kind: InstanceStateChange, Resource: i.ARN(), Version: i.Version, Instance: &i})
+}

@@ -6,6 +6,7 @@ package cluster
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"strings"
 )
@@ -41,4 +42,20 @@ func NewID() string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails, see its documentation
 	return hex.EncodeToString(b[:])
+}
+
+// NewUUID returns a random UUID, the form of container and attachment ids.
+func NewUUID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	h := hex.EncodeToString(b[:])
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
+
+// hashID is KIND-DIGITS with n hexadecimal digits, the form of EC2's ids, that
+// depend on parts alone.
+func hashID(kind string, n int, parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return kind + "-" + hex.EncodeToString(sum[:])[:n]
 }

@@ -45,7 +45,8 @@ type Task struct {
 	CapacityProvider     string
 	PlatformVersion      string
 	NetworkMode          types.NetworkMode
-	CPU, Memory          string // task-level sizes as AWS shows them: CPU units, MiB; "" if unset
+	CPU, Memory          string // CPU units and MiB: task-level sizes, else the sums over containers
+	EphemeralStorage     int32  // GiB; 0 shows none
 	Overrides            types.TaskOverride
 	EnableExecuteCommand bool
 	Tags                 []types.Tag
@@ -54,6 +55,7 @@ type Task struct {
 	Instance             string   // Instance.ID, "" on FARGATE, which shows none
 	Reserved             Resources
 	Interface            *Interface // awsvpc only
+	Zone                 string     // availability zone, us-east-1a
 	CreatedAt            time.Time
 
 	// Written by the control plane only.
@@ -92,13 +94,14 @@ type Container struct {
 	Last        Status
 	ExitCode    *int32
 	Reason      string
-	Health      types.HealthStatus
+	Health      types.HealthStatus // "" for a container without a health check
 	Bindings    []types.NetworkBinding
 }
 
 // Tasks is keyed ACCOUNT/REGION/CLUSTER/ID. Index "node": tasks that are not
 // STOPPED, by Node; "service": by ServiceKey, stopped ones too; "startedBy":
-// by ACCOUNT/REGION/CLUSTER/StartedBy; "stopped": "yes" for STOPPED ones.
+// by ACCOUNT/REGION/CLUSTER/StartedBy; "group": those that shall run, by
+// ACCOUNT/REGION/CLUSTER/Group; "stopped": "yes" for STOPPED ones.
 var Tasks = store.NewTable("cluster.tasks", Task.Key,
 	store.Index[Task]{Name: "node", Values: func(t Task) []string {
 		if t.Last == Stopped {
@@ -117,6 +120,12 @@ var Tasks = store.NewTable("cluster.tasks", Task.Key,
 			return nil
 		}
 		return []string{t.Scope.Key(t.Cluster, t.StartedBy)}
+	}},
+	store.Index[Task]{Name: "group", Values: func(t Task) []string {
+		if t.Desired == Stopped {
+			return nil
+		}
+		return []string{t.Scope.Key(t.Cluster, t.Group)}
 	}},
 	store.Index[Task]{Name: "stopped", Values: func(t Task) []string {
 		if t.Last != Stopped {
