@@ -48,7 +48,8 @@ type Driver interface {
 	Exits() <-chan Exit
 	// Stats reads a running container's counters.
 	Stats(ctx context.Context, id string) (Stats, error)
-	// Exec runs one more process in a running container.
+	// Exec runs one more process in a running container and waits for it. A
+	// cancelled ctx kills it.
 	Exec(ctx context.Context, id string, e Exec) (exitCode int, err error)
 	// Version names the runtime and its version.
 	Version() string
@@ -98,11 +99,13 @@ type Spec struct {
 
 	NetNS  string // path of the network namespace; "" for the host's
 	PidNS  string // "host", "container:ID", or "" for its own
-	IpcNS  string // "host", "none", "container:ID", or "" for its own
+	IpcNS  string // "host", "none", "container:ID", "shareable" (its own, that others may join), or "" for its own
 	UTSNS  string // "host" or ""
 	Mounts []Mount
 
-	CgroupParent      string // below the driver's own; "" for none
+	CgroupParent      string // below the driver's own; "" for none; made with its first container, removed with its last
+	ParentCPUQuota    int64  // hard limit of CgroupParent as a whole in 1/1024 vCPU; 0: none
+	ParentMemory      int64  // hard limit of CgroupParent as a whole in bytes; 0: none
 	CPUShares         int64  // relative weight, 1024 = one vCPU; 0: the least
 	CPUQuota          int64  // hard limit in 1/1024 vCPU; 0: none
 	Memory            int64  // hard limit in bytes; 0: none
@@ -122,9 +125,11 @@ type Spec struct {
 	Devices         []Device
 	ShmSize         int64 // bytes of /dev/shm; 0: 64 MiB
 
-	// LogPath is the file that gets standard output and error, framed as
-	// package driver's LogLine says; "" throws them away. The runtime writes
-	// it without help from this process and is never blocked by it.
+	// LogPath is the file that gets standard output and error together, byte
+	// for byte as the container wrote them, without framing; "" throws them
+	// away. Create makes it, the runtime appends to it without help from this
+	// process and is never blocked by it. A reader may punch holes into what
+	// it has read; the file belongs to the caller and Delete leaves it.
 	LogPath string
 }
 
@@ -201,5 +206,9 @@ type Exec struct {
 	WorkingDir     string
 	TTY            bool
 	Stdin          io.Reader
-	Stdout, Stderr io.Writer
+	Stdout, Stderr io.Writer   // with TTY all output goes to Stdout
+	Resize         <-chan Size // TTY only; nil: never resized
 }
+
+// Size of a terminal in characters.
+type Size struct{ Rows, Columns uint16 }

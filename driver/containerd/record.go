@@ -1,0 +1,121 @@
+package containerd
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/containerd/containerd/v2/pkg/identifiers"
+	"github.com/containerd/typeurl/v2"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/dhowhq/dhow/driver"
+)
+
+// meta is what a container's record in containerd carries of its Spec.
+type meta struct {
+	ID      string            `json:"id"`
+	Labels  map[string]string `json:"labels,omitempty"`
+	Image   string            `json:"image"`
+	LogPath string            `json:"logPath,omitempty"`
+	Parent  string            `json:"parent,omitempty"` // CgroupParent
+	Cgroup  string            `json:"cgroup"`
+	TTY     bool              `json:"tty,omitempty"`
+	Stdin   bool              `json:"stdin,omitempty"`
+	Joins   bool              `json:"joins,omitempty"`   // has a namespace of another container
+	KillAll bool              `json:"killAll,omitempty"` // shares a pid namespace: its end does not end the others
+	Shm     bool              `json:"shm,omitempty"`     // has a /dev/shm on the host
+	Volumes bool              `json:"volumes,omitempty"` // has anonymous volumes
+}
+
+// metaKey is the extension of containerd's record; labels would be limited to
+// 4 KiB.
+const metaKey = "dhow"
+
+func (m meta) any() typeurl.Any {
+	b, err := json.Marshal(m)
+	if err != nil {
+		panic(err) // strings and bools only
+	}
+	return &anypb.Any{TypeUrl: "dhow.container", Value: b}
+}
+
+func metaFrom(ext map[string]typeurl.Any) (m meta, err error) {
+	a, ok := ext[metaKey]
+	if !ok {
+		return m, errors.New("not made by dhow")
+	}
+	return m, json.Unmarshal(a.GetValue(), &m)
+}
+
+// run is the course of a container: what containerd forgets when its task is
+// deleted or the machine reboots. It is a file of its own, without fsync: a
+// power loss ends the containers too.
+type run struct {
+	StartedAt  time.Time `json:"startedAt"`
+	FinishedAt time.Time `json:"finishedAt,omitzero"`
+	Exited     bool      `json:"exited,omitempty"`
+	ExitCode   int       `json:"exitCode,omitempty"`
+	OOMKilled  bool      `json:"oomKilled,omitempty"`
+}
+
+func (p paths) writeRun(id string, r run) error {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	tmp := p.record(id) + ".tmp"
+	if err := os.WriteFile(tmp, b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, p.record(id))
+}
+
+func (p paths) readRun(id string) (r run, ok bool) {
+	b, err := os.ReadFile(p.record(id))
+	if err != nil {
+		return r, false
+	}
+	return r, json.Unmarshal(b, &r) == nil
+}
+
+// validID keeps IDs usable as file and cgroup names.
+func validID(id string) error {
+	if len(id) == 0 || len(id) > 76 || id == "." || id == ".." {
+		return fmt.Errorf("container id %q: it must have 1 to 76 characters", id)
+	}
+	for _, r := range id {
+		ok := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' || r == '-'
+		if !ok {
+			return fmt.Errorf("container id %q: it may have letters, digits, '.', '_' and '-'", id)
+		}
+	}
+	return nil
+}
+
+// runtimeID is the container's name in containerd, which is stricter than
+// ours: it takes no two separators in a row, as ECS container names may have.
+func runtimeID(id string) string {
+	if identifiers.Validate(id) == nil {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return "id." + hex.EncodeToString(sum[:16])
+}
+
+func (c *container) public() driver.Container {
+	out := driver.Container{
+		ID: c.id, Labels: c.meta.Labels, Image: c.meta.Image, LogPath: c.meta.LogPath,
+		State: c.state, CreatedAt: c.created,
+		StartedAt: c.run.StartedAt, FinishedAt: c.run.FinishedAt,
+		ExitCode: c.run.ExitCode, OOMKilled: c.run.OOMKilled,
+	}
+	if c.state == driver.Running {
+		out.Pid = c.pid
+	}
+	return out
+}
