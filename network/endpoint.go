@@ -39,8 +39,6 @@ func (m *Linux) Add(ctx context.Context, e Endpoint) (Attachment, error) {
 	if err := CheckEndpoint(e); err != nil {
 		return Attachment{}, err
 	}
-	m.adds.Add(1)
-	defer m.adds.Add(-1)
 	var a Attachment
 	err := m.once(ctx, "endpoint "+e.ID, func() (err error) {
 		a, err = m.add(ctx, e)
@@ -198,6 +196,7 @@ func (m *Linux) make(ctx context.Context, e Endpoint) (_ *endpoint, err error) {
 	if err := m.publishPorts(e); err != nil {
 		return nil, err
 	}
+	m.forgetFlows(e)
 	if err := writeRecord(m.endpointRecordPath(file), made.rec); err != nil {
 		return nil, err
 	}
@@ -339,8 +338,8 @@ func (m *Linux) remove(id, file string) error {
 	if e.vpc != nil {
 		m.release(e.vpc, e.rec.Address.Addr())
 	}
-	m.ports.free(e.rec.Ports)
 	m.forgetFlows(e.rec.Endpoint)
+	m.ports.free(e.rec.Ports)
 	return err
 }
 

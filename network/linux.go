@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 )
 
 // Config says how Open makes a Manager.
@@ -42,12 +41,11 @@ type Linux struct {
 	endpoints map[string]*endpoint // by id
 	vpcs      map[string]*vpc      // by id; the bridge router under bridgeID
 	making    map[string]chan struct{}
+
+	forwardMu sync.Mutex
 	forwards  bool // the host has been told to forward
 
-	ports     *portTable
-	adds      atomic.Int64 // Adds under way, which removals let pass
-	removals  sync.WaitGroup
-	removeNow chan struct{} // a slot for the one removal that runs
+	ports *portTable
 }
 
 var _ Manager = (*Linux)(nil)
@@ -123,7 +121,6 @@ func Open(ctx context.Context, cfg Config) (*Linux, error) {
 		endpoints: map[string]*endpoint{},
 		vpcs:      map[string]*vpc{},
 		making:    map[string]chan struct{}{},
-		removeNow: make(chan struct{}, 1),
 	}
 	if m.home, err = os.Open("/proc/self/ns/net"); err != nil {
 		return nil, fmt.Errorf("network: %w", err)
@@ -147,10 +144,8 @@ func Open(ctx context.Context, cfg Config) (*Linux, error) {
 	return m, nil
 }
 
-// Close waits for removals under way and lets go of handles. Everything that
-// was made stays. The Manager must not be used afterwards.
+// Close implements Manager. The Manager must not be used afterwards.
 func (m *Linux) Close() error {
-	m.removals.Wait()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, v := range m.vpcs {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
 
 // needRoot skips a test that makes namespaces where that cannot be; in CI it
@@ -151,6 +150,10 @@ func serve(t testing.TB, m Manager, id, address, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	answer(t, l, text)
+}
+
+func answer(t testing.TB, l net.Listener, text string) {
 	t.Cleanup(func() { l.Close() })
 	go func() {
 		for {
@@ -174,7 +177,7 @@ func fetch(t testing.TB, m *Linux, path, address string) (string, error) {
 	defer s.close()
 	var c net.Conn
 	err = within(int(m.home.Fd()), s.fd(), func() (err error) {
-		c, err = net.DialTimeout("tcp", address, 2*time.Second)
+		c, err = net.DialTimeout("tcp", address, 500*time.Millisecond)
 		return err
 	})
 	if err != nil {
@@ -186,30 +189,16 @@ func fetch(t testing.TB, m *Linux, path, address string) (string, error) {
 	return string(b), err
 }
 
-var _ = unix.EEXIST
-
-func TestAWSVPC(t *testing.T) {
-	m := openTest(t)
-	ensure(t, m, VPC{ID: "vpc-1", CIDR: prefix("172.31.0.0/16"), Default: true})
-	a := add(t, m, Endpoint{ID: "a", Mode: AWSVPC, VPC: "vpc-1", Address: prefix("172.31.0.10/20")})
-	b := add(t, m, Endpoint{ID: "b", Mode: AWSVPC, VPC: "vpc-1", Address: prefix("172.31.16.10/20")})
-	serve(t, m, "a", "172.31.0.10:80", "this is a,")
-	if got, err := fetch(t, m, b.Path, "172.31.0.10:80"); err != nil || !strings.HasPrefix(got, "this is a, 172.31.16.10:") {
-		t.Errorf("b got %q, %v from a", got, err)
-	}
-	got, err := fetch(t, m, m.cfg.HostNamespace, "172.31.0.10:80")
-	if err != nil || !strings.HasPrefix(got, "this is a, 172.31.0.3:") {
-		t.Errorf("the host got %q, %v from a", got, err)
-	}
-	_ = a
-}
-func BenchmarkAdd(b *testing.B) {
-	m := openTest(b)
-	ensure(b, m, VPC{ID: "vpc-1", CIDR: prefix("172.31.0.0/16"), Default: true})
-	n := 0
-	for b.Loop() {
-		n++
-		add(b, m, Endpoint{ID: fmt.Sprint("t", n), Mode: AWSVPC, VPC: "vpc-1",
-			Address: netip.PrefixFrom(netip.AddrFrom4([4]byte{172, 31, byte(1 + n>>8), byte(n)}), 16)})
+// OpenForTest is openTest for the contract suite, which is in another package.
+func OpenForTest(t testing.TB) (m *Linux, reopen func() *Linux) {
+	m = openTest(t)
+	return m, func() *Linux {
+		m.Close()
+		again, err := Open(context.Background(), m.cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { again.Close() })
+		return again
 	}
 }

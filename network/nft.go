@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// match and verdict are parts of a rule; join puts them together.
+// join puts the parts of a rule together.
 func join(parts ...[]expr.Any) []expr.Any {
 	var all []expr.Any
 	for _, p := range parts {
@@ -100,8 +100,8 @@ var local = []expr.Any{
 // Bits of conntrack's status.
 const statusDNAT = 1 << 5
 
-// established matches packets of a known connection, translated those whose
-// destination was rewritten.
+// established matches packets of a known connection, unknown the others,
+// translated those whose destination was rewritten.
 var (
 	established = conntrack(expr.CtKeySTATE, expr.CmpOpNeq, expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED)
 	unknown     = conntrack(expr.CtKeySTATE, expr.CmpOpEq, expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED)

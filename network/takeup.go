@@ -32,7 +32,7 @@ func (m *Linux) takeUp(ctx context.Context) error {
 		return fmt.Errorf("write the host's rules: %w", err)
 	}
 	for _, e := range m.endpoints {
-		if e.rec.Egress {
+		if e.rec.Egress || len(e.rec.Ports) > 0 && m.publishesOutside() {
 			return m.startForwarding()
 		}
 	}
