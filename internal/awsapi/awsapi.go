@@ -12,14 +12,35 @@ package awsapi
 import (
 	"context"
 	"net/http"
+
+	"github.com/dhowhq/dhow/internal/awsapi/codec"
 )
 
 // Service binds a model ("ecs", "elbv2", … the file names of the models) to
 // the value whose methods are its handlers.
 type Service struct {
 	Model string
-	API   any
+	// API is a value whose exported methods are handlers, or a Handlers.
+	API any
+
+	// The rest is for services with peculiarities; most set none of it.
+
+	// MaxBody is the largest request body in bytes where Config.MaxBody and
+	// the model's own limits on blobs do not say it.
+	MaxBody int64
+	// QueryCodes are the codes of the x-amzn-query-error header by the error
+	// shape's name, for services that once spoke the query protocol and whose
+	// model does not tell (SQS).
+	QueryCodes map[string]string
+	// Unions lists values of union member types (&types.FooMemberBar{}) that
+	// requests carry and the SDK's decoders do not reveal; the error of
+	// Server.Verify names them.
+	Unions []any
 }
+
+// Handlers are handlers by operation, for services that are put together at
+// run time: map[string]any{"RunTask": api.RunTask}.
+type Handlers map[string]any
 
 // Call is what a handler may know of the request it answers, besides its input.
 type Call struct {
@@ -30,6 +51,11 @@ type Call struct {
 	Principal string // ARN of the caller
 	RequestID string
 	Host      string // the request's Host header, port included
+
+	AccessKey string // of the credential; "" for unsigned requests
+
+	op   *operation
+	seen codec.Seen
 }
 
 // CallFrom returns the call that ctx belongs to; a zero Call outside one.
@@ -47,6 +73,15 @@ func WithCall(ctx context.Context, c *Call) context.Context {
 }
 
 type callKey struct{}
+
+// Has reports whether the request that ctx belongs to carried the top-level
+// member of that name (the model's, "VisibilityTimeout"), whatever its value:
+// what Go's type does not tell where the SDK's field is no pointer. Outside a
+// request it is false.
+func Has(ctx context.Context, member string) bool {
+	c := CallFrom(ctx)
+	return c.op != nil && c.seen.Has(c.op.in.MemberIndex(member))
+}
 
 // Error is an error with a code of AWS's that the SDK has no type for.
 // Handlers return it, or the SDK's typed exceptions.

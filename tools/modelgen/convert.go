@@ -51,10 +51,10 @@ type rawRef struct {
 type xmlNS struct{ Prefix, URI string }
 
 type rawMember struct {
-	Shape, Location, LocationName, QueryName   string
-	Flattened, Streaming, XMLAttribute         bool
-	EventPayload, JSONValue                    bool
-	XMLNamespace                               xmlNS
+	Shape, Location, LocationName, QueryName string
+	Flattened, Streaming, XMLAttribute       bool
+	EventPayload, JSONValue                  bool
+	XMLNamespace                             xmlNS
 }
 
 type rawShape struct {

@@ -6,6 +6,8 @@
 // service is first called. tools/modelgen writes them.
 package model
 
+import "slices"
+
 // Kind is what a shape is on the wire.
 type Kind uint8
 
@@ -138,4 +140,10 @@ type Member struct {
 	Streaming bool   `json:"st,omitempty"`
 	Prefix    string `json:"xp,omitempty"` // XML namespace
 	Namespace string `json:"xn,omitempty"`
+}
+
+// HasOp reports whether the service has the operation of that name.
+func (i *Info) HasOp(name string) bool {
+	_, ok := slices.BinarySearch(i.Ops, name)
+	return ok
 }
