@@ -28,6 +28,10 @@ func SaveTask(tx *store.Tx, t Task) error {
 	return Emit(tx, Event{Scope: t.Scope, Kind: TaskStateChange, Resource: t.ARN(), Version: t.Version, Task: &t})
 }
 
+// NoteTask writes what the service loop keeps on t for itself, which clients do
+// not see: no event, the same Version.
+func NoteTask(tx *store.Tx, t Task) error { return Tasks.Put(tx, t) }
+
 // SaveInstance writes i, raises its Version and emits the event if clients can
 // see a difference.
 func SaveInstance(tx *store.Tx, i Instance) error {

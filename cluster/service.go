@@ -44,10 +44,13 @@ type Service struct {
 	Deployments []Deployment
 
 	// Written by the service loop.
-	SteadyAt *time.Time // since when the service is steady, nil while it is not
+	SteadyAt *time.Time  // since when the service is steady, nil while it is not
+	Stable   *Deployment // the last one that completed: where a failed one rolls back to
 }
 
-// Deployment is one rollout of a service. Its counts are derived from the
+// Deployment is one rollout of a service. Handlers make it; from then on the
+// service loop is its writer, but for the settings that an update changes
+// without a new one (Desired, CapacityStrategy). Its counts are derived from the
 // tasks whose StartedBy is its ID.
 type Deployment struct {
 	ID               string // ecs-svc/DIGITS
@@ -67,6 +70,9 @@ type Deployment struct {
 	UpdatedAt        time.Time
 	RetryAt          time.Time // no launches before: throttling of tasks that cannot start
 	PlacementFailure string    // why the last placement failed, "" if it did not
+	CapacityStrategy []types.CapacityProviderStrategyItem
+	Throttle         int32 // rounds in a row of tasks that never reached RUNNING
+	QuickExits       int32 // tasks in a row that ended by themselves soon after RUNNING
 }
 
 // ServiceEvents are a service's newest events, newest first, at most 100. The

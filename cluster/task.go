@@ -64,6 +64,11 @@ type Task struct {
 	StoppedReason string
 	StoppingAt    *time.Time
 
+	// Written by the service loop only, by SaveTask or NoteTask.
+	Draining  *time.Time // chosen to stop: since when its targets drain before it is told to
+	HealthyAt *time.Time // when it first counted as healthy
+	Noted     bool       // its end has been taken account of
+
 	// Written from the node's reports only (and by the control plane for a
 	// task whose node is lost).
 	Last               Status
@@ -101,7 +106,8 @@ type Container struct {
 // Tasks is keyed ACCOUNT/REGION/CLUSTER/ID. Index "node": tasks that are not
 // STOPPED, by Node; "service": by ServiceKey, stopped ones too; "startedBy":
 // by ACCOUNT/REGION/CLUSTER/StartedBy; "group": those that shall run, by
-// ACCOUNT/REGION/CLUSTER/Group; "stopped": "yes" for STOPPED ones.
+// ACCOUNT/REGION/CLUSTER/Group; "stopped": "yes" for STOPPED ones; "open": a
+// service's tasks, by ServiceKey, until they are STOPPED and Noted.
 var Tasks = store.NewTable("cluster.tasks", Task.Key,
 	store.Index[Task]{Name: "node", Values: func(t Task) []string {
 		if t.Last == Stopped {
@@ -132,6 +138,12 @@ var Tasks = store.NewTable("cluster.tasks", Task.Key,
 			return nil
 		}
 		return []string{"yes"}
+	}},
+	store.Index[Task]{Name: "open", Values: func(t Task) []string {
+		if t.Service == "" || t.Last == Stopped && t.Noted {
+			return nil
+		}
+		return []string{ServiceKey(t.Scope, t.Cluster, t.Service)}
 	}},
 )
 
