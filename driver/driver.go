@@ -6,6 +6,7 @@ package driver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"syscall"
 	"time"
@@ -212,3 +213,17 @@ type Exec struct {
 
 // Size of a terminal in characters.
 type Size struct{ Rows, Columns uint16 }
+
+// ValidID checks a container ID: it is also a file and a cgroup name.
+func ValidID(id string) error {
+	if len(id) == 0 || len(id) > 76 || id == "." || id == ".." {
+		return fmt.Errorf("container id %q: it must have 1 to 76 characters", id)
+	}
+	for _, r := range id {
+		ok := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' || r == '-'
+		if !ok {
+			return fmt.Errorf("container id %q: it may have letters, digits, '.', '_' and '-'", id)
+		}
+	}
+	return nil
+}

@@ -50,7 +50,7 @@ func snapshotKey(rid string) string { return snapshotRoot + rid }
 
 // Create prepares a container: snapshot, volumes, cgroup and log file.
 func (d *Driver) Create(ctx context.Context, s driver.Spec) error {
-	if err := validID(s.ID); err != nil {
+	if err := driver.ValidID(s.ID); err != nil {
 		return err
 	}
 	im, err := d.image(ctx, s.Image)

@@ -50,6 +50,9 @@ type Driver struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
+	closing  sync.Once
+	closeErr error
+
 	mu         sync.Mutex
 	containers map[string]*container
 
@@ -156,11 +159,12 @@ func (d *Driver) Exits() <-chan driver.Exit { return d.exits.out }
 // Close detaches from containerd. Containers, and a private containerd, keep
 // running.
 func (d *Driver) Close() error {
-	d.cancel()
-	var err error
-	if d.cl != nil {
-		err = d.cl.Close()
-	}
-	d.wg.Wait()
-	return err
+	d.closing.Do(func() {
+		d.cancel()
+		if d.cl != nil {
+			d.closeErr = d.cl.Close()
+		}
+		d.wg.Wait()
+	})
+	return d.closeErr
 }

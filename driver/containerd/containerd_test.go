@@ -2,60 +2,83 @@ package containerd
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-
-	"github.com/dhowhq/dhow/driver"
-	"github.com/dhowhq/dhow/driver/drivertest"
 )
 
-func TestSmoke(t *testing.T) {
-	ctx := context.Background()
-	begin := time.Now()
-	d, err := Open(ctx, Config{DataDir: t.TempDir(), Private: true, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+// needContainers skips where containers cannot run, and fails there under CI
+// if the programs are installed.
+func needContainers(t testing.TB) {
+	t.Helper()
+	problems := Check()
+	if len(problems) == 0 {
+		return
+	}
+	if os.Getenv("CI") == "true" && os.Geteuid() == 0 && lookPath("containerd") != "" && lookPath("runc") != "" {
+		t.Fatal(problems[0])
+	}
+	t.Skip("containers cannot run here: ", problems[0])
+}
+
+// openTest opens a Driver over a private containerd and purges it after the
+// test.
+func openTest(t testing.TB, cfg Config) *Driver {
+	t.Helper()
+	needContainers(t)
+	if cfg.DataDir == "" {
+		cfg.DataDir = t.TempDir()
+	}
+	cfg.Private = true
+	d, err := Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Log("open", time.Since(begin))
-	defer func() {
-		b := time.Now()
-		if err := d.Purge(ctx); err != nil {
-			t.Error(err)
-		}
-		t.Log("purge", time.Since(b))
-	}()
-	reg := drivertest.NewRegistry(t)
-	ref := reg.Push(t, "test/busybox:1", drivertest.Busybox(t, v1.Config{}))
-	begin = time.Now()
-	im, err := d.Pull(ctx, driver.Pull{Ref: ref}, func(a, b int64) { t.Log("progress", a, b) })
+	t.Cleanup(func() { reopenAndPurge(t, cfg.DataDir) })
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+// reopenAndPurge removes all of a data directory, whatever state its last
+// Driver is in, and checks that nothing is left on the machine.
+func reopenAndPurge(t testing.TB, dataDir string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	d, err := Open(ctx, Config{DataDir: dataDir, Private: true})
 	if err != nil {
-		t.Fatal(err)
+		t.Errorf("open to purge: %v", err)
+		return
 	}
-	t.Log("pull", time.Since(begin), im)
-	log := filepath.Join(t.TempDir(), "log")
-	for i := 0; i < 5; i++ {
-		begin = time.Now()
-		if err := d.Create(ctx, driver.Spec{ID: "a", Image: ref, Command: []string{"sh", "-c", "echo hello; id; sleep 0.1; exit 3"}, LogPath: log}); err != nil {
-			t.Fatal(err)
-		}
-		cr := time.Since(begin)
-		pid, err := d.Start(ctx, "a")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Log("create", cr, "start", time.Since(begin)-cr, pid)
-		t.Log(<-d.Exits())
-		b, _ := os.ReadFile(log)
-		t.Logf("%s", b)
-		begin = time.Now()
-		if err := d.Delete(ctx, "a"); err != nil {
-			t.Fatal(err)
-		}
-		t.Log("delete", time.Since(begin))
+	if err := d.Purge(ctx); err != nil {
+		t.Errorf("purge: %v", err)
 	}
+	for _, left := range leftovers(d.paths, d.host.cgroups) {
+		t.Errorf("left after Purge: %s", left)
+	}
+}
+
+// leftovers looks for mounts, processes, cgroups and directories of a data
+// directory.
+func leftovers(p paths, c cgroups) (out []string) {
+	mounts, _ := os.ReadFile("/proc/self/mountinfo")
+	for line := range strings.Lines(string(mounts)) {
+		if strings.Contains(line, p.hash) || strings.Contains(line, p.data) {
+			out = append(out, "mount "+line)
+		}
+	}
+	procs, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, f := range procs {
+		if b, _ := os.ReadFile(f); strings.Contains(string(b), "dhow-"+p.hash) {
+			out = append(out, "process "+strings.ReplaceAll(string(b), "\x00", " "))
+		}
+	}
+	for _, dir := range append(c.dirs(p.cgroup()), p.run, p.data) {
+		if _, err := os.Stat(dir); err == nil {
+			out = append(out, dir)
+		}
+	}
+	return out
 }

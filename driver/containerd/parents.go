@@ -5,6 +5,8 @@ import (
 	"path"
 	"strings"
 	"sync"
+
+	"github.com/dhowhq/dhow/driver"
 )
 
 // cgroupParents are the cgroups that containers share, one a task. A parent is
@@ -26,7 +28,7 @@ func (p *cgroupParents) add(parent, id string, cpu, memory int64) error {
 		return nil
 	}
 	for _, part := range strings.Split(parent, "/") {
-		if err := validID(part); err != nil || part == runtimeCgroup {
+		if err := driver.ValidID(part); err != nil || part == runtimeCgroup {
 			return fmt.Errorf("cgroup parent %q: its parts must be names of letters, digits, '.', '_' and '-'", parent)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"time"
 
@@ -81,20 +80,6 @@ func (p paths) readRun(id string) (r run, ok bool) {
 		return r, false
 	}
 	return r, json.Unmarshal(b, &r) == nil
-}
-
-// validID keeps IDs usable as file and cgroup names.
-func validID(id string) error {
-	if len(id) == 0 || len(id) > 76 || id == "." || id == ".." {
-		return fmt.Errorf("container id %q: it must have 1 to 76 characters", id)
-	}
-	for _, r := range id {
-		ok := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' || r == '-'
-		if !ok {
-			return fmt.Errorf("container id %q: it may have letters, digits, '.', '_' and '-'", id)
-		}
-	}
-	return nil
 }
 
 // runtimeID is the container's name in containerd, which is stricter than

@@ -5,9 +5,11 @@ import (
 	"bytes"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -22,14 +24,49 @@ import (
 // Registry is an OCI registry in this process, on loopback.
 type Registry struct {
 	Host string // host:port
+
+	mu       sync.Mutex
+	guard    func(*http.Request) bool
+	requests []string
 }
 
 // NewRegistry starts a registry that ends with the test.
 func NewRegistry(t testing.TB) *Registry {
 	t.Helper()
-	srv := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	r := &Registry{}
+	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		r.mu.Lock()
+		guard := r.guard
+		r.requests = append(r.requests, req.Method+" "+req.Host+req.URL.Path)
+		r.mu.Unlock()
+		if guard != nil && !guard(req) {
+			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
+			http.Error(w, `{"errors":[{"code":"UNAUTHORIZED"}]}`, http.StatusUnauthorized)
+			return
+		}
+		inner.ServeHTTP(w, req)
+	}))
 	t.Cleanup(srv.Close)
-	return &Registry{Host: strings.TrimPrefix(srv.URL, "http://")}
+	r.Host = strings.TrimPrefix(srv.URL, "http://")
+	return r
+}
+
+// Guard has requests refused, with a challenge for Basic authentication,
+// unless ok.
+func (r *Registry) Guard(ok func(*http.Request) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.guard = ok
+}
+
+// Requests returns "METHOD host/path" of each request since the last call.
+func (r *Registry) Requests() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := r.requests
+	r.requests = nil
+	return out
 }
 
 // Push stores an image as repository:tag and returns its full reference.
