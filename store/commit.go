@@ -27,7 +27,16 @@ func (db *DB) commit() {
 			}
 			continue
 		}
+		start := time.Now()
 		db.send(b)
+		if db.queue.expect(len(b.txs)) {
+			continue
+		}
+		select {
+		case <-db.queue.wake:
+		case <-time.After(min(time.Since(start)/4, time.Millisecond)):
+		case <-db.ctx.Done():
+		}
 	}
 }
 

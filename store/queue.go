@@ -28,7 +28,8 @@ type queue struct {
 	stale  bool // foreign changes were published while a batch was flying
 	sent   int  // batches taken, for their ids
 	err    error
-	wake   chan struct{} // capacity one: there is something to take
+	want   int           // waiting transactions that are worth a batch
+	wake   chan struct{} // capacity one: there are as many
 
 	maxOps, maxBytes int // of a batch
 }
@@ -78,10 +79,10 @@ func (q *queue) submit(ctx context.Context, tx *Tx) error {
 		return errRetry
 	}
 	q.add(p)
+	ready := q.ready()
 	q.mu.Unlock()
-	select {
-	case q.wake <- struct{}{}:
-	default:
+	if ready {
+		token(q.wake)
 	}
 	select {
 	case err := <-p.done:
@@ -163,10 +164,43 @@ func (q *queue) seal(b *batch) {
 	}
 }
 
+// ready reports whether a batch is worth sending.
+func (q *queue) ready() bool {
+	n, waiting := 0, q.open
+	if q.flying != nil {
+		waiting = q.open[1:]
+	}
+	for _, b := range waiting {
+		n += len(b.txs)
+	}
+	return n >= max(q.want, 1) || len(waiting) > 1
+}
+
+// expect says that so many writers were just let go: they tend to come back at
+// once, and a batch of them all takes the time of a batch of a few. It reports
+// whether a batch is worth sending already.
+func (q *queue) expect(writers int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, b := range q.open {
+		writers += len(b.txs)
+	}
+	q.want = writers
+	if q.ready() {
+		return true
+	}
+	select {
+	case <-q.wake: // of one that was enough before
+	default:
+	}
+	return false
+}
+
 // take returns the next batch to send, or nil.
 func (q *queue) take(process string) *batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.want = 0
 	if len(q.open) == 0 {
 		return nil
 	}

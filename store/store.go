@@ -163,7 +163,7 @@ func (db *DB) start(ctx context.Context) error {
 		return err
 	}
 	db.now.Store(s)
-	db.queue.head, db.queue.edit = *s, new(edit)
+	db.queue.head, db.queue.edit = s.fork(), new(edit)
 	if db.server != nil {
 		if err := db.dropLeases(ctx); err != nil {
 			return err
