@@ -12,22 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strings"
 )
-
-// NodeARNPrefix starts the name of a dhow node, which its agent's session
-// carries in place of a container instance's ARN: such a session gets the
-// tasks of every cluster and account that are placed on the node.
-const NodeARNPrefix = "arn:dhow:node:::"
-
-// NodeARN is the name of the node with this id.
-func NodeARN(id string) string { return NodeARNPrefix + id }
-
-// NodeID is the id in a node's ARN; ok is false for any other text.
-func NodeID(arn string) (id string, ok bool) {
-	id, ok = strings.CutPrefix(arn, NodeARNPrefix)
-	return id, ok && id != ""
-}
 
 // ErrUnknownType is returned for a frame whose type this package does not know.
 var ErrUnknownType = errors.New("acs: unknown message type")

@@ -98,17 +98,6 @@ func TestTelemetryHeader(t *testing.T) {
 	}
 }
 
-func TestNodeARN(t *testing.T) {
-	if id, ok := NodeID(NodeARN("n1")); id != "n1" || !ok {
-		t.Errorf("%q, %v", id, ok)
-	}
-	for _, bad := range []string{"", NodeARNPrefix, "arn:aws:ecs:us-east-1:1:container-instance/c/i"} {
-		if _, ok := NodeID(bad); ok {
-			t.Errorf("%q was taken for a node", bad)
-		}
-	}
-}
-
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"type":"PayloadMessage","message":{"tasks":[{"arn":"a","dhow":{"definition":{"Family":"f"}}}]}}`))
 	f.Add([]byte(`{"type":"PublishHealthRequest","message":{"timestamp":1e400}}`))
