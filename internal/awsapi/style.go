@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/dhowhq/dhow/internal/awsapi/codec"
+	"github.com/dhowhq/dhow/internal/awsapi/model"
 )
 
 // constraintCodes are the codes with which services refuse input that breaks
@@ -15,6 +16,8 @@ var constraintCodes = map[string]string{
 	"logs":    "InvalidParameterException",
 	"route53": "InvalidInput",
 	"s3":      "InvalidArgument",
+	"sqs":     "InvalidParameterValue",
+	"ec2":     "InvalidParameterValue",
 }
 
 // violation is the service's error for input that breaks the model.
@@ -29,15 +32,18 @@ func (x *exchange) violation(bad codec.Violations) *Error {
 		}
 		return &Error{Code: "InvalidParameterValue", Message: bad.Error()}
 	}
-	code := constraintCodes[name]
-	switch {
+	return &Error{Code: constraintCode(x.t.info), Message: bad.Error()}
+}
+
+// constraintCode is the code with which the service refuses bad input.
+func constraintCode(i *model.Info) string {
+	switch code := constraintCodes[i.Name]; {
 	case code != "":
-	case x.t.info.Speaks("query"):
-		code = "ValidationError"
-	default:
-		code = "ValidationException"
+		return code
+	case i.Speaks("query"):
+		return "ValidationError"
 	}
-	return &Error{Code: code, Message: bad.Error()}
+	return "ValidationException"
 }
 
 // ec2Violation is EC2's own: one parameter at a time, by its name.

@@ -203,7 +203,9 @@ func (c *Codec) node(t reflect.Type, shape int) (*node, error) {
 		delete(c.nodes, key)
 		return nil, err
 	}
-	n.checks = newChecks(s)
+	if n.kind != kInt || s.Kind != model.String {
+		n.checks = newChecks(s)
+	}
 	return n, nil
 }
 
@@ -263,6 +265,9 @@ func (c *Codec) fill(n *node) error {
 func scalarKind(t reflect.Type, k model.Kind) (kind, bool) {
 	switch k {
 	case model.String:
+		if t.Kind() == reflect.Int32 { // Route 53's MaxItems
+			return kInt, true
+		}
 		return kString, t.Kind() == reflect.String
 	case model.Blob:
 		if t.Kind() == reflect.Interface && t.Implements(readerType) {
