@@ -30,9 +30,6 @@ func (e *endpoint) attachment() Attachment {
 }
 
 func (m *Linux) endpointPath(file string) string { return filepath.Join(m.name.netnsDir(), file) }
-func (m *Linux) endpointRecordPath(file string) string {
-	return filepath.Join(m.name.endpointRecords(), file+".json")
-}
 
 // Add implements Manager.
 func (m *Linux) Add(ctx context.Context, e Endpoint) (Attachment, error) {
@@ -197,7 +194,7 @@ func (m *Linux) make(ctx context.Context, e Endpoint) (_ *endpoint, err error) {
 		return nil, err
 	}
 	m.forgetFlows(e)
-	if err := writeRecord(m.endpointRecordPath(file), made.rec); err != nil {
+	if err := m.records.write(change{Endpoint: &made.rec}); err != nil {
 		return nil, err
 	}
 	m.mu.Lock()
@@ -251,7 +248,10 @@ func (m *Linux) makeNamespace(e *endpoint) error {
 		if err := setUpInside(h, &e.rec.Endpoint); err != nil {
 			return err
 		}
-		return e.route(port)
+		if err := e.route(port); err != nil {
+			return err
+		}
+		return waitUp(e.vpc.router.nl, port)
 	})
 	if err != nil && e.vpc != nil {
 		e.vpc.dropRoute(e.rec.Address.Addr())
@@ -310,26 +310,23 @@ func (m *Linux) takeApart(e *endpoint) error {
 // it returns; its namespace ends soon after, once its processes and the
 // sockets of Listen are gone.
 func (m *Linux) Remove(ctx context.Context, id string) error {
-	file, err := fileName(id)
-	if err != nil {
-		return err
-	}
-	err = m.once(ctx, "endpoint "+id, func() error { return m.remove(id, file) })
+	err := m.once(ctx, "endpoint "+id, func() error { return m.remove(id) })
 	if err != nil {
 		return fmt.Errorf("network: remove endpoint %s: %w", id, err)
 	}
 	return nil
 }
 
-func (m *Linux) remove(id, file string) error {
+func (m *Linux) remove(id string) error {
 	m.mu.Lock()
 	e := m.endpoints[id]
 	m.mu.Unlock()
 	if e == nil {
 		return nil
 	}
-	if err := removeRecord(m.endpointRecordPath(file)); err != nil {
-		return err
+	if err := m.records.write(change{EndpointGone: id}); err != nil {
+		// A record without a namespace does no harm, the next Open drops it.
+		m.log.Warn("network: removal not recorded", "endpoint", id, "err", err)
 	}
 	err := m.takeApart(e)
 	m.mu.Lock()

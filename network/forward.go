@@ -60,7 +60,7 @@ func (m *Linux) stopForwarding() error {
 	defer m.forwardMu.Unlock()
 	m.forwards = false
 	err := m.withForwardState(func(dir string) error {
-		if err := removeRecord(filepath.Join(dir, m.name.hash)); err != nil {
+		if err := os.Remove(filepath.Join(dir, m.name.hash)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 		files, err := os.ReadDir(dir)

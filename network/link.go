@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -56,6 +57,26 @@ func addNeighbour(h *netlink.Handle, index int, a netip.Addr, mac net.HardwareAd
 		return fmt.Errorf("add neighbour %s: %w", a, err)
 	}
 	return nil
+}
+
+// waitUp returns when a device passes packets. Of a veth's ends, the one that
+// was brought up first is told by the kernel's link watcher, some time after
+// the second came up; what it should send until then is lost, and a lost SYN
+// costs a second.
+func waitUp(h *netlink.Handle, index int) error {
+	for pause := 50 * time.Microsecond; ; pause *= 2 {
+		link, err := h.LinkByIndex(index)
+		if err != nil {
+			return fmt.Errorf("find the veth: %w", err)
+		}
+		if link.Attrs().OperState == netlink.OperUp {
+			return nil
+		}
+		if pause > 500*time.Millisecond {
+			return fmt.Errorf("device %s does not come up (it is %s)", link.Attrs().Name, link.Attrs().OperState)
+		}
+		time.Sleep(pause)
+	}
 }
 
 // loopbackIndex is lo's in every namespace.

@@ -45,7 +45,8 @@ type Linux struct {
 	forwardMu sync.Mutex
 	forwards  bool // the host has been told to forward
 
-	ports *portTable
+	ports   *portTable
+	records *records
 }
 
 var _ Manager = (*Linux)(nil)
@@ -84,8 +85,7 @@ func namesFor(dataDir string) (names, error) {
 func (n names) netnsDir() string  { return filepath.Join(n.run, "netns") }
 func (n names) routerDir() string { return filepath.Join(n.run, "router") }
 
-func (n names) endpointRecords() string { return filepath.Join(n.data, "endpoints") }
-func (n names) vpcRecords() string      { return filepath.Join(n.data, "vpcs") }
+func (n names) records() string { return filepath.Join(n.data, "records.jsonl") }
 
 // Open returns the Manager of a data directory. It takes up what an earlier
 // one made and clears away what a crash left half-made. Where the machine does
@@ -95,8 +95,8 @@ func Open(ctx context.Context, cfg Config) (*Linux, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	if problems := Check(); len(problems) > 0 {
-		return nil, problems[0]
+	if err := joinProblems(checkOnce()); err != nil {
+		return nil, err
 	}
 	// The records' directory comes first: the hash is that of the real path.
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
@@ -108,11 +108,6 @@ func Open(ctx context.Context, cfg Config) (*Linux, error) {
 	}
 	for _, dir := range []string{name.netnsDir(), name.routerDir()} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return nil, fmt.Errorf("network: %w", err)
-		}
-	}
-	for _, dir := range []string{name.endpointRecords(), name.vpcRecords()} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("network: %w", err)
 		}
 	}
@@ -134,7 +129,11 @@ func Open(ctx context.Context, cfg Config) (*Linux, error) {
 		return nil, fmt.Errorf("network: %w", err)
 	}
 	m.ports = newPortTable(m)
-	if m.mtu, err = uplinkMTU(m.host); err == nil {
+	m.records, err = readRecords(name.records(), m.log)
+	if err == nil {
+		m.mtu, err = uplinkMTU(m.host)
+	}
+	if err == nil {
 		err = m.takeUp(ctx)
 	}
 	if err != nil {
@@ -153,6 +152,9 @@ func (m *Linux) Close() error {
 	}
 	m.vpcs = map[string]*vpc{}
 	m.ports.close()
+	if m.records != nil {
+		m.records.close()
+	}
 	m.host.close()
 	return m.home.Close()
 }

@@ -56,9 +56,6 @@ func vpcFile(id string) (string, error) {
 }
 
 func (m *Linux) routerPath(file string) string { return filepath.Join(m.name.routerDir(), file) }
-func (m *Linux) vpcRecordPath(file string) string {
-	return filepath.Join(m.name.vpcRecords(), file+".json")
-}
 
 // makeRouter makes the namespace of a router, without its uplink.
 func (m *Linux) makeRouter(path string, cidr netip.Prefix) error {

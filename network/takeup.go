@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,11 +41,7 @@ func (m *Linux) takeUp(ctx context.Context) error {
 }
 
 func (m *Linux) takeUpVPCs() error {
-	recs, err := readRecords[vpcRecord](m.name.vpcRecords(), m.log)
-	if err != nil {
-		return err
-	}
-	for _, rec := range recs {
+	for _, rec := range maps.Clone(m.records.vpcs) {
 		file, err := vpcFile(rec.ID)
 		if err != nil {
 			return err
@@ -53,7 +50,7 @@ func (m *Linux) takeUpVPCs() error {
 		v, err := m.findVPC(rec, path)
 		if err != nil {
 			m.log.Warn("network: a VPC's router is gone, it is made again when it is needed", "vpc", rec.ID, "err", err)
-			if err := removeRecord(m.vpcRecordPath(file)); err != nil {
+			if err := m.records.write(change{VPCGone: rec.ID}); err != nil {
 				return err
 			}
 			continue
@@ -74,11 +71,7 @@ func (m *Linux) findVPC(rec vpcRecord, path string) (*vpc, error) {
 }
 
 func (m *Linux) takeUpEndpoints() error {
-	recs, err := readRecords[endpointRecord](m.name.endpointRecords(), m.log)
-	if err != nil {
-		return err
-	}
-	for _, rec := range recs {
+	for _, rec := range maps.Clone(m.records.endpoints) {
 		file, err := fileName(rec.ID)
 		if err != nil {
 			return err
@@ -93,7 +86,7 @@ func (m *Linux) takeUpEndpoints() error {
 		}
 		if !isSpace(e.path) || rec.Mode != None && e.vpc == nil {
 			m.log.Warn("network: an endpoint's namespace or router is gone", "endpoint", rec.ID)
-			if err := removeRecord(m.endpointRecordPath(file)); err != nil {
+			if err := m.records.write(change{EndpointGone: rec.ID}); err != nil {
 				return err
 			}
 			continue
@@ -197,6 +190,7 @@ func (m *Linux) Purge(ctx context.Context) error {
 		v.router.close()
 	}
 	clear(m.vpcs)
+	m.records.clear()
 	errs := errors.Join(
 		m.dropSpaces(nil),
 		m.dropUplinks(nil),

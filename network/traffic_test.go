@@ -49,6 +49,7 @@ func withInternet(t testing.TB, m *Linux) string {
 		}
 		check(end.h.LinkSetUp(device(end.index)))
 	}
+	check(waitUp(m.host.nl, wire.Index))
 	check(m.host.nl.RouteAdd(&netlink.Route{LinkIndex: wire.Index, Gw: net.IPv4(192, 0, 2, 1)}))
 	serveAt(t, m, path, "203.0.113.1:80", "the internet sees")
 	return path

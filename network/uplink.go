@@ -83,6 +83,9 @@ func (m *Linux) setUpUplink(rec vpcRecord, router *space, index int) (vpcRecord,
 	if err := router.nl.LinkSetUp(device(up)); err != nil {
 		return rec, fmt.Errorf("bring up the uplink in the router: %w", err)
 	}
+	if err := waitUp(m.host.nl, index); err != nil {
+		return rec, err
+	}
 
 	far := farHost
 	if rec.reachable() {

@@ -80,7 +80,7 @@ func (m *Linux) ensureVPC(ctx context.Context, v VPC) (err error) {
 	if err := m.enlist(made); err != nil {
 		return fmt.Errorf("write the host's rules: %w", err)
 	}
-	if err := writeRecord(m.vpcRecordPath(file), rec); err != nil {
+	if err := m.records.write(change{VPC: &rec}); err != nil {
 		m.delist(made)
 		return err
 	}
@@ -142,7 +142,7 @@ func (m *Linux) removeVPC(id string) error {
 		return err
 	}
 	err = errors.Join(
-		removeRecord(m.vpcRecordPath(file)),
+		m.records.write(change{VPCGone: id}),
 		m.delist(v),
 		m.removeUplink(v.rec),
 		dropSpace(m.routerPath(file)),
