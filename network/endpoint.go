@@ -47,76 +47,6 @@ func (m *Linux) Add(ctx context.Context, e Endpoint) (Attachment, error) {
 	return a, nil
 }
 
-// CheckEndpoint tells what is wrong with an endpoint to add, whatever the
-// Manager.
-func CheckEndpoint(e Endpoint) error {
-	if _, err := fileName(e.ID); err != nil {
-		return err
-	}
-	bad := func(format string, args ...any) error {
-		return fmt.Errorf("network: endpoint "+e.ID+": "+format, args...)
-	}
-	if e.Mode != Bridge && len(e.Ports) > 0 {
-		return bad("ports are published in bridge mode only")
-	}
-	if e.Mode != AWSVPC && (e.VPC != "" || e.Address.IsValid() || e.MAC != nil) {
-		return bad("a VPC, address or MAC is for awsvpc mode only, the mode is %s", e.Mode)
-	}
-	switch e.Mode {
-	case AWSVPC:
-		if e.VPC == "" {
-			return bad("no VPC given")
-		}
-		if !e.Address.IsValid() || !e.Address.Addr().Is4() || e.Address.Bits() > 28 {
-			return bad("address %s must be an IPv4 address with its subnet's length, such as 10.0.1.5/24", e.Address)
-		}
-		if len(e.MAC) != 0 && (len(e.MAC) != 6 || e.MAC[0]&1 != 0) {
-			return bad("MAC %s is not that of a single device", e.MAC)
-		}
-	case Bridge:
-		for i, p := range e.Ports {
-			if p.Protocol != "tcp" && p.Protocol != "udp" {
-				return bad("port protocol %q must be tcp or udp", p.Protocol)
-			}
-			if p.ContainerPort == 0 {
-				return bad("a container port must be 1 to 65535")
-			}
-			for _, other := range e.Ports[:i] {
-				if p.HostPort != 0 && p.HostPort == other.HostPort && p.Protocol == other.Protocol {
-					return bad("port %d/%s is published twice: %w", p.HostPort, p.Protocol, ErrPortTaken)
-				}
-			}
-		}
-	case None:
-		if e.Egress {
-			return bad("none mode has no way out")
-		}
-	case Host:
-		return bad("host mode has no endpoint of its own")
-	default:
-		return bad("mode %q must be awsvpc, bridge or none", e.Mode)
-	}
-	return nil
-}
-
-// SameEndpoint tells whether adding e asks for what have is already: ports and
-// addresses that e leaves open may be any.
-func SameEndpoint(have, e Endpoint) bool {
-	if have.Mode != e.Mode || have.VPC != e.VPC || have.Egress != e.Egress || len(have.Ports) != len(e.Ports) {
-		return false
-	}
-	if e.Address.IsValid() && have.Address != e.Address || e.MAC != nil && !bytes.Equal(have.MAC, e.MAC) {
-		return false
-	}
-	for i, p := range e.Ports {
-		h := have.Ports[i]
-		if h.Protocol != p.Protocol || h.ContainerPort != p.ContainerPort || p.HostPort != 0 && h.HostPort != p.HostPort {
-			return false
-		}
-	}
-	return true
-}
-
 func (m *Linux) add(ctx context.Context, e Endpoint) (Attachment, error) {
 	m.mu.Lock()
 	have := m.endpoints[e.ID]
@@ -166,7 +96,7 @@ func (m *Linux) make(ctx context.Context, e Endpoint) (_ *endpoint, err error) {
 			e.Address = netip.PrefixFrom(a, made.vpc.rec.CIDR.Bits())
 		}
 		if e.MAC == nil {
-			e.MAC = defaultMAC(a)
+			e.MAC = DefaultMAC(a)
 		}
 		if err := m.addGateway(made.vpc, gateway(e.Address)); err != nil {
 			return nil, err
@@ -213,11 +143,8 @@ func (m *Linux) vpcFor(ctx context.Context, e *Endpoint) (*vpc, error) {
 		if v == nil {
 			return nil, fmt.Errorf("VPC %s: %w", e.VPC, ErrNotFound)
 		}
-		if !v.rec.CIDR.Contains(e.Address.Addr()) {
-			return nil, fmt.Errorf("address %s is not in VPC %s, which is %s", e.Address, e.VPC, v.rec.CIDR)
-		}
-		if a := e.Address.Addr(); a == gateway(e.Address) || v.rec.reachable() && a == v.rec.hostAddress() || a == v.rec.Link {
-			return nil, fmt.Errorf("address %s is the router's or the host's: the first four of a subnet are reserved", e.Address)
+		if err := CheckAddress(v.rec.VPC, e.Address); err != nil {
+			return nil, err
 		}
 		return v, nil
 	}

@@ -20,8 +20,8 @@ var (
 	hostMAC   = net.HardwareAddr{0x0a, 0xd0, 0, 0, 0, 3} // the host's side of it
 )
 
-// defaultMAC is the hardware address of an endpoint that was given none.
-func defaultMAC(a netip.Addr) net.HardwareAddr {
+// DefaultMAC is the hardware address of an endpoint that was given none.
+func DefaultMAC(a netip.Addr) net.HardwareAddr {
 	b := a.As4()
 	return net.HardwareAddr{0x0a, 0x58, b[0], b[1], b[2], b[3]}
 }

@@ -12,23 +12,12 @@ func (m *Linux) EnsureVPC(ctx context.Context, v VPC) error {
 	if v.ID == bridgeID {
 		return fmt.Errorf("network: id %q is kept for bridge mode", v.ID)
 	}
-	if err := checkVPC(v); err != nil {
+	if err := CheckVPC(v); err != nil {
 		return err
 	}
 	err := m.once(ctx, "vpc "+v.ID, func() error { return m.ensureVPC(ctx, v) })
 	if err != nil {
 		return fmt.Errorf("network: VPC %s: %w", v.ID, err)
-	}
-	return nil
-}
-
-// checkVPC holds the rules of CreateVpc: an IPv4 block of /16 to /28.
-func checkVPC(v VPC) error {
-	if _, err := fileName(v.ID); err != nil {
-		return err
-	}
-	if !v.CIDR.IsValid() || !v.CIDR.Addr().Is4() || v.CIDR.Bits() < 16 || v.CIDR.Bits() > 28 || v.CIDR != v.CIDR.Masked() {
-		return fmt.Errorf("network: VPC %s: CIDR block %s must be an IPv4 range of /16 to /28, such as 10.0.0.0/16", v.ID, v.CIDR)
 	}
 	return nil
 }
