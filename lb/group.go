@@ -1,6 +1,7 @@
 package lb
 
 import (
+	"iter"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -129,6 +130,11 @@ func (t Registration) Key() string {
 // once. The engine is its only writer.
 type Mark struct {
 	Target string // key of the Registration
+}
+
+// TargetsOf yields the targets registered in g, in the order of their keys.
+func TargetsOf(r store.Reader, g TargetGroup) iter.Seq[Registration] {
+	return Targets.List(r, g.targetPrefix())
 }
 
 // targetPrefix is the prefix of the keys of g's targets.

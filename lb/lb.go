@@ -64,7 +64,6 @@ type Action struct {
 	Forward  []WeightedGroup
 	Fixed    *FixedResponse
 	Redirect *Redirect
-	Simple   bool // Forward was given as a single ARN, and is echoed as one
 	Order    int32
 }
 
