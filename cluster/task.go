@@ -30,6 +30,9 @@ var order = map[Status]int{Provisioning: 1, Pending: 2, Activating: 3, Running: 
 // goes back: late reports that would are dropped.
 func (s Status) Before(o Status) bool { return order[s] < order[o] }
 
+// Known reports whether s is one of the statuses of a task's life.
+func (s Status) Known() bool { return order[s] > 0 }
+
 // Task is one copy of a task definition, placed on one node.
 type Task struct {
 	Scope

@@ -27,7 +27,7 @@ func reject(req *Request, s *seat) Reason {
 		case c.Distinct && n.GroupTasks+s.placed > 0:
 			r.Code, r.Detail = ReasonDistinct, "a task of the group is on it"
 			return r
-		case c.Expression != nil && !c.Expression.Match(n.facts):
+		case c.Expression != nil && !c.Expression.Match(n.Facts):
 			r.Code, r.Detail = ReasonMemberOf, "it does not match "+c.Text
 			return r
 		}
@@ -79,8 +79,8 @@ func attributeString(a types.Attribute) string {
 	return s
 }
 
-// facts answers the subjects of placement expressions.
-func (c *Candidate) facts(subject string) []string {
+// Facts answers the subjects of placement expressions.
+func (c *Candidate) Facts(subject string) []string {
 	if name, ok := strings.CutPrefix(subject, "attribute:"); ok {
 		if v, ok := c.Attributes[name]; ok {
 			return []string{v}

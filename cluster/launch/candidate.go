@@ -7,6 +7,7 @@ import (
 
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/scheduler"
+	"github.com/dhowhq/dhow/store"
 )
 
 // placement reads the request's rules.
@@ -79,7 +80,7 @@ func (l *launcher) candidates() {
 				continue
 			}
 			c := instanceCandidate(i, n)
-			c.Fact = l.facts(i, n)
+			c.Fact = facts(l.tx, i, n)
 			add(c, home{node: n.ID, instance: i.ID, zone: c.Zone})
 		}
 	}
@@ -127,32 +128,39 @@ func Connected(i cluster.Instance, n cluster.Node) bool {
 	return n.Connected || n.External && i.Connected
 }
 
-// facts answers the subjects of placement expressions that need the store.
-func (l *launcher) facts(i cluster.Instance, n cluster.Node) func(string) []string {
+// Facts answers the subjects of the cluster query language for an instance.
+func Facts(r store.Reader, i cluster.Instance, n cluster.Node) func(subject string) []string {
+	c := instanceCandidate(i, n)
+	c.Fact = facts(r, i, n)
+	for t := range cluster.Tasks.By(r, "node", n.ID) {
+		if t.Instance == i.ID && t.Last == cluster.Running {
+			c.Tasks++
+		}
+	}
+	return c.Facts
+}
+
+// facts answers the subjects that need the store.
+func facts(r store.Reader, i cluster.Instance, n cluster.Node) func(string) []string {
 	return func(subject string) []string {
-		if subject == "task:group" {
+		switch subject {
+		case "task:group":
 			var groups []string
-			for t := range cluster.Tasks.By(l.tx, "node", n.ID) {
+			for t := range cluster.Tasks.By(r, "node", n.ID) {
 				if t.Instance == i.ID {
 					groups = append(groups, t.Group)
 				}
 			}
 			return groups
+		case "ec2InstanceId":
+			return []string{n.InstanceID()}
+		case "registeredAt":
+			return []string{i.RegisteredAt.UTC().Format(time.RFC3339)}
+		case "agentVersion":
+			if i.AgentVersion != nil && i.AgentVersion.AgentVersion != nil {
+				return []string{*i.AgentVersion.AgentVersion}
+			}
 		}
-		return InstanceFact(i, n, subject)
+		return nil
 	}
-}
-
-// InstanceFact answers the subjects of expressions that the instance's own
-// rows hold.
-func InstanceFact(i cluster.Instance, n cluster.Node, subject string) []string {
-	switch {
-	case subject == "ec2InstanceId":
-		return []string{n.InstanceID()}
-	case subject == "registeredAt":
-		return []string{i.RegisteredAt.UTC().Format(time.RFC3339)}
-	case subject == "agentVersion" && i.AgentVersion != nil && i.AgentVersion.AgentVersion != nil:
-		return []string{*i.AgentVersion.AgentVersion}
-	}
-	return nil
 }

@@ -5,6 +5,7 @@ package ecs
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/internal/awsapi"
@@ -25,15 +26,31 @@ type Config struct {
 	// TargetGroup reports whether a target group exists and the ARNs of the
 	// load balancers that use it.
 	TargetGroup func(arn string) (exists bool, loadBalancers []string)
+	// DefaultCIDR is the range of the default VPCs. Where it is set, RunTask
+	// makes the caller's if it is missing; the zero Prefix leaves that to others.
+	DefaultCIDR netip.Prefix
 }
 
 // New returns the API over the store.
-func New(c Config) *API { return &API{db: c.DB, log: c.Log, cfg: c} }
+func New(c Config) *API {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return &API{db: c.DB, log: c.Log, cfg: c}
+}
 
 // scope is the account and region of the call.
 func scope(ctx context.Context) cluster.Scope {
 	c := awsapi.CallFrom(ctx)
 	return cluster.Scope{Account: c.Account, Region: c.Region}
+}
+
+// ensureVPC makes the default VPC of s, so that its subnets can be named.
+func (a *API) ensureVPC(ctx context.Context, s cluster.Scope) error {
+	if !a.cfg.DefaultCIDR.IsValid() {
+		return nil
+	}
+	return cluster.EnsureDefaultVPC(ctx, a.db, s, a.cfg.DefaultCIDR)
 }
 
 func deref[T any](p *T) (v T) {
