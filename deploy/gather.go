@@ -1,0 +1,91 @@
+package deploy
+
+import (
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/store"
+)
+
+// gather reads what a plan for the service under key needs. It reports false
+// for a service that is not there or not in need of one.
+func (e *Engine) gather(key string, now time.Time) (v view, ok bool) {
+	v = view{Now: now, Settle: e.settle, Leaving: map[string]bool{}, Bound: map[string][]Bound{}}
+	e.cfg.DB.View(func(r store.Reader) error {
+		if v.Service, ok = cluster.Services.Get(r, key); !ok || v.Service.Status == "INACTIVE" {
+			ok = false
+			return nil
+		}
+		for t := range cluster.Tasks.By(r, "open", key) {
+			v.Tasks = append(v.Tasks, t)
+			if t.Instance != "" {
+				if _, seen := v.Leaving[t.Instance]; !seen {
+					i, there := cluster.Instances.Get(r, t.Scope.Key(t.Cluster, t.Instance))
+					v.Leaving[t.Instance] = !there || i.Status == types.ContainerInstanceStatusDraining
+				}
+			}
+			if b := places(r, v.Service, t); len(b) > 0 {
+				v.Bound[t.ID] = b
+			}
+		}
+		return nil
+	})
+	if e.cfg.Targets == nil {
+		return v, ok
+	}
+	for _, bound := range v.Bound {
+		for i := range bound {
+			bound[i].State, bound[i].Reason = e.cfg.Targets.Health(bound[i].Group, bound[i].Target)
+		}
+	}
+	return v, ok
+}
+
+// places are the target groups that t belongs to and where it listens: those
+// of its own deployment, as far as its node has said its ports yet.
+func places(r store.Reader, s cluster.Service, t cluster.Task) (out []Bound) {
+	lbs := s.LoadBalancers
+	for _, d := range s.Deployments {
+		if d.ID == t.StartedBy {
+			lbs = d.LoadBalancers
+		}
+	}
+	for _, lb := range lbs {
+		if deref(lb.TargetGroupArn) == "" {
+			continue
+		}
+		if target, ok := targetOf(r, t, deref(lb.ContainerName), deref(lb.ContainerPort)); ok {
+			out = append(out, Bound{Group: *lb.TargetGroupArn, Port: deref(lb.ContainerPort), Target: target})
+		}
+	}
+	return out
+}
+
+// targetOf is where a container's port is reached: at the task's own address,
+// or at its node's and the host port.
+func targetOf(r store.Reader, t cluster.Task, container string, port int32) (Target, bool) {
+	if t.Interface != nil {
+		return Target{ID: t.Interface.Address, Port: int(port), Zone: t.Interface.Zone}, true
+	}
+	n, ok := cluster.Nodes.Get(r, t.Node)
+	if !ok {
+		return Target{}, false
+	}
+	out := Target{ID: n.InstanceID(), Zone: t.Zone}
+	for _, c := range t.Containers {
+		if c.Name != container {
+			continue
+		}
+		for _, b := range c.Bindings {
+			if deref(b.ContainerPort) == port && deref(b.HostPort) != 0 {
+				out.Port = int(*b.HostPort)
+			}
+		}
+	}
+	if out.Port == 0 && t.NetworkMode == types.NetworkModeHost {
+		out.Port = int(port)
+	}
+	return out, out.Port != 0
+}
