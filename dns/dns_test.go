@@ -2,6 +2,7 @@ package dns
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,17 +44,29 @@ var testNames = names{
 	"vpc-2 api.shop.local":                    addrs("10.0.0.10"),
 }
 
+// pair opens a UDP and a TCP socket on one loopback address.
+func pair(t testing.TB) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for {
+		pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.Listen("tcp", pc.LocalAddr().String())
+		if err == nil {
+			return pc, l
+		}
+		pc.Close()
+		if !errors.Is(err, syscall.EADDRINUSE) { // by somebody's TCP
+			t.Fatal(err)
+		}
+	}
+}
+
 // start serves s on a pair of loopback sockets and returns their address.
 func start(t testing.TB, s *Server, vpc string) string {
 	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", pc.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	pc, l := pair(t)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(pc, l, vpc) }()
 	t.Cleanup(func() {
@@ -69,14 +83,7 @@ func start(t testing.TB, s *Server, vpc string) string {
 // fn returns nil.
 func upstream(t testing.TB, fn func(q *dns.Msg) *dns.Msg) string {
 	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", pc.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	pc, l := pair(t)
 	handler := dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		if m := fn(q); m != nil {
 			_, tcp := w.LocalAddr().(*net.TCPAddr)
