@@ -74,13 +74,13 @@ func (x *exchange) plainBody(limit int64) ([]byte, error) {
 }
 
 func isEncoded(r *http.Request) bool {
-	return r.Header.Get("Content-Encoding") != "" || strings.HasPrefix(r.Header.Get("X-Amz-Content-Sha256"), "STREAMING-")
+	return header(r, "Content-Encoding") != "" || strings.HasPrefix(header(r, "X-Amz-Content-Sha256"), "STREAMING-")
 }
 
 // decoding undoes the request's content encodings, the last applied first.
 func (x *exchange) decoding(r io.Reader) (io.Reader, error) {
-	chunked := strings.HasPrefix(x.r.Header.Get("X-Amz-Content-Sha256"), "STREAMING-")
-	encodings := strings.Split(x.r.Header.Get("Content-Encoding"), ",")
+	chunked := strings.HasPrefix(header(x.r, "X-Amz-Content-Sha256"), "STREAMING-")
+	encodings := strings.Split(header(x.r, "Content-Encoding"), ",")
 	if slices.ContainsFunc(encodings, func(e string) bool { return strings.TrimSpace(e) == "aws-chunked" }) {
 		chunked = true
 	}

@@ -25,7 +25,10 @@ func notServed(t *target) error {
 func unknownService(x *exchange) error {
 	name := x.scope.service
 	if name == "" {
-		name, _, _ = strings.Cut(x.r.Header.Get("X-Amz-Target"), ".")
+		name, _, _ = strings.Cut(header(x.r, "X-Amz-Target"), ".")
+	}
+	if action := x.params.Get("Action"); name == "" && action != "" {
+		return &Error{Code: "InvalidAction", Message: fmt.Sprintf("Could not find operation %s for version %s", clip(action), clip(x.params.Get("Version")))}
 	}
 	if name == "" {
 		return &Error{Code: "UnknownOperationException", Status: http.StatusNotFound,

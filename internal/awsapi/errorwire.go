@@ -10,7 +10,9 @@ import (
 
 // fail answers with err in the request's protocol.
 func (x *exchange) fail(err error) {
-	if x.started { // a streamed answer cannot be taken back
+	if x.started { // a streamed answer cannot be taken back, only cut
+		x.s.log.Error("an answer broke off", "service", x.call.Service, "operation", x.call.Operation,
+			"request", x.call.RequestID, "err", err)
 		panic(http.ErrAbortHandler)
 	}
 	f := x.fault(err)

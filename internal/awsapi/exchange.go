@@ -129,7 +129,7 @@ func (x *exchange) serve() error {
 	if h.out == nil {
 		return x.serveStream(ctx, o, in)
 	}
-	results := h.fn.Call([]reflect.Value{reflect.ValueOf(ctx), in})
+	results := h.call(reflect.ValueOf(ctx), in)
 	if err, _ := results[1].Interface().(error); err != nil {
 		return err
 	}
@@ -137,6 +137,15 @@ func (x *exchange) serve() error {
 		return errors.New("the handler returned neither an output nor an error")
 	}
 	return x.answer(o, results[0].Elem())
+}
+
+// header returns a request's header by its canonical name; unlike Header.Get
+// it does not make sure that name is that.
+func header(r *http.Request, name string) string {
+	if v := r.Header[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
 }
 
 // identify fills the call from the routing and the credential. An access key

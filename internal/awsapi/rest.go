@@ -19,6 +19,15 @@ type restRoute struct {
 	greedy bool // the last segment takes the rest of the path
 	query  [][2]string
 	score  int // of two that match, the higher one is meant
+
+	// needs are parameters and headers that tell this operation from others
+	// with the same method and URI (S3's CopyObject from its PutObject).
+	needs []need
+}
+
+type need struct {
+	header bool
+	name   string
 }
 
 type restSeg struct {
@@ -41,7 +50,50 @@ func newRestRouter(m *model.Model) *restRouter {
 		}
 		rr.byMethod[method] = append(rr.byMethod[method], newRestRoute(op))
 	}
+	for _, routes := range rr.byMethod {
+		distinguish(m, routes)
+	}
 	return rr
+}
+
+// distinguish gives routes that differ in nothing the needs of their inputs.
+func distinguish(m *model.Model, routes []*restRoute) {
+	groups := map[string][]*restRoute{}
+	for _, rt := range routes {
+		groups[rt.shape()] = append(groups[rt.shape()], rt)
+	}
+	for _, group := range groups {
+		if len(group) == 1 {
+			continue
+		}
+		for _, rt := range group {
+			if rt.op.Input < 0 {
+				continue
+			}
+			for _, member := range m.Shapes[rt.op.Input].Members {
+				if member.Required && (member.Location == "header" || member.Location == "querystring") {
+					name := member.Wire
+					if name == "" {
+						name = member.Name
+					}
+					rt.needs = append(rt.needs, need{member.Location == "header", name})
+					rt.score += 5
+				}
+			}
+		}
+	}
+}
+
+// shape is the route's URI without the names of its labels.
+func (rt *restRoute) shape() string {
+	var b strings.Builder
+	for _, s := range rt.segs {
+		b.WriteString("/" + s.literal)
+	}
+	for _, q := range rt.query {
+		b.WriteString("&" + q[0] + "=" + q[1])
+	}
+	return b.String()
 }
 
 func newRestRoute(op *model.Op) *restRoute {
@@ -93,11 +145,11 @@ func (rr *restRouter) match(r *http.Request) (*model.Op, []labelValue) {
 		if best != nil && rt.score <= best.score || !rt.fits(segs) {
 			continue
 		}
-		if len(rt.query) > 0 {
+		if len(rt.query)+len(rt.needs) > 0 {
 			if query == nil {
 				query = r.URL.Query()
 			}
-			if !rt.wants(query) {
+			if !rt.wants(query, r.Header) {
 				continue
 			}
 		}
@@ -125,7 +177,12 @@ func (rt *restRoute) fits(segs []string) bool {
 	return true
 }
 
-func (rt *restRoute) wants(query url.Values) bool {
+func (rt *restRoute) wants(query url.Values, h http.Header) bool {
+	for _, n := range rt.needs {
+		if n.header && h.Get(n.name) == "" || !n.header && !query.Has(n.name) {
+			return false
+		}
+	}
 	for _, q := range rt.query {
 		if values, ok := query[q[0]]; !ok || q[1] != "" && (len(values) == 0 || values[0] != q[1]) {
 			return false

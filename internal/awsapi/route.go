@@ -86,7 +86,7 @@ func (rs *routes) find(x *exchange) *model.Info {
 	if i := rs.bySigning[x.scope.service]; i != nil {
 		return i
 	}
-	if t := r.Header.Get("X-Amz-Target"); t != "" {
+	if t := header(r, "X-Amz-Target"); t != "" {
 		if dot := strings.LastIndexByte(t, '.'); dot > 0 {
 			if i := rs.byTarget[t[:dot]]; i != nil {
 				return i
@@ -130,7 +130,7 @@ func (rs *routes) find(x *exchange) *model.Info {
 // those whose paths it owns (/_dhow/, /v2/), then this, then routes by Host.
 // It reads no body: an unsigned form POST to "/" counts as a match.
 func (s *Server) Match(r *http.Request) bool {
-	if credential(r).key != "" || r.Header.Get("X-Amz-Target") != "" || r.Header.Get("Smithy-Protocol") != "" {
+	if credential(r).key != "" || header(r, "X-Amz-Target") != "" || header(r, "Smithy-Protocol") != "" {
 		return true
 	}
 	if _, _, ok := rpcPath(r.URL.Path); ok {
@@ -144,7 +144,7 @@ func (s *Server) Match(r *http.Request) bool {
 }
 
 func isForm(r *http.Request) bool {
-	return strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
+	return strings.HasPrefix(header(r, "Content-Type"), "application/x-www-form-urlencoded")
 }
 
 // target is where a request goes.
@@ -163,17 +163,20 @@ func (s *Server) resolve(x *exchange) (t target, err error) {
 	r := x.r
 	if t.info == nil {
 		t.proto = guessProtocol(r)
+		if x.formErr != nil {
+			return t, x.formErr
+		}
 		return t, unknownService(x)
 	}
 	i := t.info
-	switch wire := r.Header.Get("X-Amz-Target"); {
+	switch wire := header(r, "X-Amz-Target"); {
 	case wire != "" && i.Speaks("json"):
 		t.proto = awsJSON
 		prefix, op, _ := cutLast(wire, '.')
 		if prefix == i.TargetPrefix {
 			t.op = op
 		}
-	case i.Speaks("smithy-rpc-v2-cbor") && (r.Header.Get("Smithy-Protocol") != "" || strings.HasPrefix(r.URL.Path, rpcPrefix)):
+	case i.Speaks("smithy-rpc-v2-cbor") && (header(r, "Smithy-Protocol") != "" || strings.HasPrefix(r.URL.Path, rpcPrefix)):
 		t.proto = cborRPC
 		if service, op, ok := rpcPath(r.URL.Path); ok && service == i.TargetPrefix {
 			t.op = op
@@ -227,10 +230,10 @@ func (s *Server) resolveREST(x *exchange, t *target) error {
 
 // guessProtocol is for answers to requests whose service is not known.
 func guessProtocol(r *http.Request) protocol {
-	switch ct := r.Header.Get("Content-Type"); {
-	case r.Header.Get("Smithy-Protocol") == "rpc-v2-cbor":
+	switch ct := header(r, "Content-Type"); {
+	case header(r, "Smithy-Protocol") == "rpc-v2-cbor":
 		return cborRPC
-	case r.Header.Get("X-Amz-Target") != "" || strings.Contains(ct, "json"):
+	case header(r, "X-Amz-Target") != "" || strings.Contains(ct, "json"):
 		return awsJSON
 	case isForm(r):
 		return query

@@ -13,7 +13,7 @@ type scope struct {
 // credential reads the Authorization header or, of presigned URLs, the
 // X-Amz-Credential parameter; the zero scope where there is neither.
 func credential(r *http.Request) scope {
-	auth := r.Header.Get("Authorization")
+	auth := header(r, "Authorization")
 	if strings.HasPrefix(auth, "AWS4-") {
 		if _, rest, ok := strings.Cut(auth, "Credential="); ok {
 			c, _, _ := strings.Cut(rest, ",")
@@ -38,7 +38,7 @@ func parseScope(s string, r *http.Request) scope {
 	region, service, ok := strings.Cut(rest, "/")
 	if !ok {
 		region, service = "", region
-		if set := r.Header.Get("X-Amz-Region-Set"); set != "" && !strings.ContainsAny(set, ",*") {
+		if set := header(r, "X-Amz-Region-Set"); set != "" && !strings.ContainsAny(set, ",*") {
 			region = set
 		}
 	}

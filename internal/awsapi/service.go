@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,7 +34,8 @@ type loaded struct {
 type handler struct {
 	name    string
 	fn      reflect.Value
-	in, out reflect.Type // structs; out is nil for event streams
+	recv    reflect.Value // the first argument of fn, where it is a method
+	in, out reflect.Type  // structs; out is nil for event streams
 	op      atomic.Pointer[operation]
 	mu      sync.Mutex
 }
@@ -56,14 +56,19 @@ func newService(sv Service) (*service, error) {
 	svc := &service{info: info, handlers: map[string]*handler{}, maxBody: sv.MaxBody, queryCodes: sv.QueryCodes}
 	var errs []error
 	for name, fn := range functions(sv.API) {
-		h, err := newHandler(name, fn)
-		if err == nil && !slices.Contains(info.Ops, name) {
-			err = errors.New("the model has no such operation")
+		if !fn.bound.IsValid() {
+			errs = append(errs, fmt.Errorf("service %s, handler %s: it is nil", sv.Model, name))
+			continue
+		}
+		h, err := newHandler(name, fn.bound.Type())
+		if !info.HasOp(name) {
+			err = errors.New("the model has no such operation, and methods that are no handlers must not be exported")
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("service %s, handler %s: %w", sv.Model, name, err))
 			continue
 		}
+		h.fn, h.recv = fn.fn, fn.recv
 		svc.handlers[name] = h
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -86,12 +91,17 @@ func newService(sv Service) (*service, error) {
 	return svc, nil
 }
 
+// function is a handler to be. Calling a method by its type's function and
+// the receiver costs reflection less than calling the bound method.
+type function struct{ bound, fn, recv reflect.Value }
+
 // functions are the exported methods of api, or the entries of a Handlers.
-func functions(api any) map[string]reflect.Value {
-	out := map[string]reflect.Value{}
+func functions(api any) map[string]function {
+	out := map[string]function{}
 	if hs, ok := api.(Handlers); ok {
 		for name, fn := range hs {
-			out[name] = reflect.ValueOf(fn)
+			v := reflect.ValueOf(fn)
+			out[name] = function{bound: v, fn: v}
 		}
 		return out
 	}
@@ -100,9 +110,21 @@ func functions(api any) map[string]reflect.Value {
 		return out
 	}
 	for i := range v.NumMethod() {
-		out[v.Type().Method(i).Name] = v.Method(i)
+		m := v.Type().Method(i)
+		out[m.Name] = function{bound: v.Method(i), fn: m.Func, recv: v}
 	}
 	return out
+}
+
+// call calls the handler with a context, an input and, if it wants one, a
+// stream.
+func (h *handler) call(args ...reflect.Value) []reflect.Value {
+	if !h.recv.IsValid() {
+		return h.fn.Call(args)
+	}
+	var all [4]reflect.Value
+	all[0] = h.recv
+	return h.fn.Call(all[:1+copy(all[1:], args)])
 }
 
 var (
@@ -115,13 +137,12 @@ const handlerShape = "func(context.Context, *%[1]sInput) (*%[1]sOutput, error)"
 
 // newHandler checks the function's shape and the names of its types, which
 // the SDK forms from the operation's.
-func newHandler(name string, fn reflect.Value) (*handler, error) {
-	t := fn.Type()
-	wrong := fmt.Errorf("it is a %s, not a "+handlerShape+"; methods that are no handlers must not be exported", t, name)
+func newHandler(name string, t reflect.Type) (*handler, error) {
+	wrong := fmt.Errorf("it is a %[2]s, not a "+handlerShape+"; methods that are no handlers must not be exported", name, t)
 	if t.Kind() != reflect.Func || t.NumIn() < 2 || t.In(0) != ctxType || !isStructPointer(t.In(1)) {
 		return nil, wrong
 	}
-	h := &handler{name: name, fn: fn, in: t.In(1).Elem()}
+	h := &handler{name: name, in: t.In(1).Elem()}
 	switch {
 	case t.NumIn() == 2 && t.NumOut() == 2 && isStructPointer(t.Out(0)) && t.Out(1) == errorType:
 		h.out = t.Out(0).Elem()

@@ -61,7 +61,7 @@ func (x *exchange) serveStream(ctx context.Context, o *operation, in reflect.Val
 	if s.shape == nil {
 		return fmt.Errorf("%s has no event stream in its output", o.Name)
 	}
-	results := o.h.fn.Call([]reflect.Value{reflect.ValueOf(ctx), in, reflect.ValueOf(s)})
+	results := o.h.call(reflect.ValueOf(ctx), in, reflect.ValueOf(s))
 	err, _ = results[0].Interface().(error)
 	s.mu.Lock()
 	defer s.mu.Unlock()

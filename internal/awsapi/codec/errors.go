@@ -17,8 +17,8 @@ func broken(format string, args ...any) error {
 
 // Bounds on what one request may make the decoder do.
 const (
-	maxDepth  = 500       // nested structures, lists and maps
-	maxMemory = 256 << 20 // bytes of list elements: "{}" is two bytes on the wire and may be a kilobyte in Go
+	maxDepth  = 500      // nested structures, lists and maps
+	maxMemory = 64 << 20 // bytes of list elements: "{}" is two bytes on the wire and may be a kilobyte in Go
 )
 
 var errDepth = &SyntaxError{Message: fmt.Sprintf("The request is nested deeper than %d levels.", maxDepth)}

@@ -1,0 +1,95 @@
+package awsapi_test
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/dhowhq/dhow/internal/awsapi"
+)
+
+// TestConstraints holds the sentences against what AWS was recorded to say,
+// but for the order of enum values, which there is that of a hash table.
+func TestConstraints(t *testing.T) {
+	_, url := start(t, awsapi.Config{},
+		awsapi.Service{Model: "logs", API: awsapi.Handlers{
+			"GetLogEvents": func(context.Context, *cloudwatchlogs.GetLogEventsInput) (*cloudwatchlogs.GetLogEventsOutput, error) {
+				return &cloudwatchlogs.GetLogEventsOutput{}, nil
+			}}},
+		awsapi.Service{Model: "cloudwatch", API: awsapi.Handlers{
+			"SetAlarmState": func(context.Context, *cloudwatch.SetAlarmStateInput) (*cloudwatch.SetAlarmStateOutput, error) {
+				return &cloudwatch.SetAlarmStateOutput{}, nil
+			}}},
+		awsapi.Service{Model: "lambda", API: awsapi.Handlers{
+			"AddPermission": func(context.Context, *lambda.AddPermissionInput) (*lambda.AddPermissionOutput, error) {
+				return &lambda.AddPermissionOutput{}, nil
+			},
+			"PutProvisionedConcurrencyConfig": func(context.Context, *lambda.PutProvisionedConcurrencyConfigInput) (*lambda.PutProvisionedConcurrencyConfigOutput, error) {
+				return &lambda.PutProvisionedConcurrencyConfigOutput{}, nil
+			},
+			"UntagResource": func(context.Context, *lambda.UntagResourceInput) (*lambda.UntagResourceOutput, error) {
+				return &lambda.UntagResourceOutput{}, nil
+			},
+			"UpdateFunctionConfiguration": func(context.Context, *lambda.UpdateFunctionConfigurationInput) (*lambda.UpdateFunctionConfigurationOutput, error) {
+				return &lambda.UpdateFunctionConfigurationOutput{}, nil
+			}}},
+		awsapi.Service{Model: "sns", API: awsapi.Handlers{
+			"SetEndpointAttributes": func(context.Context, *sns.SetEndpointAttributesInput) (*sns.SetEndpointAttributesOutput, error) {
+				return &sns.SetEndpointAttributesOutput{}, nil
+			},
+			"Publish": func(context.Context, *sns.PublishInput) (*sns.PublishOutput, error) { return &sns.PublishOutput{}, nil }}},
+		awsapi.Service{Model: "ecr", API: awsapi.Handlers{
+			"CreateRepository": func(context.Context, *ecr.CreateRepositoryInput) (*ecr.CreateRepositoryOutput, error) {
+				return &ecr.CreateRepositoryOutput{}, nil
+			}}},
+		awsapi.Service{Model: "sqs", API: awsapi.Handlers{
+			"SendMessage": func(context.Context, *sqs.SendMessageInput) (*sqs.SendMessageOutput, error) {
+				return &sqs.SendMessageOutput{}, nil
+			}}},
+	)
+	target := func(t, body string) request {
+		return request{"POST", "/", body, map[string]string{"X-Amz-Target": t, "Content-Type": "application/x-amz-json-1.1"}}
+	}
+	for _, c := range []struct {
+		req        request
+		code, want string
+	}{
+		{target("Logs_20140328.GetLogEvents", `{"logStreamName":"s","limit":10001}`), "InvalidParameterException",
+			"1 validation error detected: Value '10001' at 'limit' failed to satisfy constraint: Member must have value less than or equal to 10000"},
+		{form("Action=SetAlarmState&Version=2010-08-01&AlarmName=a&StateReason=r&StateValue=INVALID"), "ValidationError",
+			"1 validation error detected: Value 'INVALID' at 'stateValue' failed to satisfy constraint: Member must satisfy enum value set: [OK, ALARM, INSUFFICIENT_DATA]"},
+		{request{"POST", "/2015-03-31/functions/f/policy", `{"StatementId":"example.com","Action":"*","Principal":"p"}`, nil}, "ValidationException",
+			"1 validation error detected: Value 'example.com' at 'statementId' failed to satisfy constraint: Member must satisfy regular expression pattern: ([a-zA-Z0-9-_]+)"},
+		{request{"PUT", "/2019-09-30/functions/f/provisioned-concurrency?Qualifier=1", `{"ProvisionedConcurrentExecutions":0}`, nil}, "ValidationException",
+			"1 validation error detected: Value '0' at 'provisionedConcurrentExecutions' failed to satisfy constraint: Member must have value greater than or equal to 1"},
+		{request{"DELETE", "/2017-03-31/tags/arn:aws:lambda:us-east-1:111111111111:function:f", "", nil}, "ValidationException",
+			"1 validation error detected: Value null at 'tagKeys' failed to satisfy constraint: Member must not be null"},
+		{request{"PUT", "/2015-03-31/functions/f/configuration", `{"VpcConfig":{"SubnetIds":["bad-1"]}}`, nil}, "ValidationException",
+			"1 validation error detected: Value '[bad-1]' at 'vpcConfig.subnetIds' failed to satisfy constraint: Member must satisfy constraint: [Member must have length less than or equal to 1024, Member must have length greater than or equal to 0, Member must satisfy regular expression pattern: subnet-[0-9a-z]*]"},
+		{form("Action=SetEndpointAttributes&Version=2010-03-31&EndpointArn=a"), "ValidationError",
+			"1 validation error detected: Value null at 'attributes' failed to satisfy constraint: Member must not be null"},
+		{form("Action=Publish&Version=2010-03-31&Message=m&MessageAttributes.entry.1.Name=attr1&MessageAttributes.entry.1.Value.StringValue=x"), "ValidationError",
+			"1 validation error detected: Value null at 'messageAttributes.attr1.member.dataType' failed to satisfy constraint: Member must not be null"},
+		{target("AmazonEC2ContainerRegistry_V20150921.CreateRepository", `{"repositoryName":"Bad Name"}`), "InvalidParameterException",
+			"1 validation error detected: Value 'Bad Name' at 'repositoryName' failed to satisfy constraint: Member must satisfy regular expression pattern: "},
+		{target("AmazonSQS.SendMessage", `{"QueueUrl":"u"}`), "MissingParameter", "The request must contain the parameter MessageBody."},
+	} {
+		status, body, h := c.req.send(t, url)
+		code := strings.Contains(body, "<Code>"+c.code+"<") || strings.Contains(body, `"__type":"`+c.code) || h.Get("x-amzn-ErrorType") == c.code
+		var e struct{ Message string }
+		if json.Unmarshal([]byte(body), &e) == nil {
+			body = e.Message
+		}
+		if status != 400 || !code || !strings.Contains(body, c.want) {
+			t.Errorf("%s %s: %d %s\nwant %s: %s", c.req.path, c.req.body, status, body, c.code, c.want)
+		}
+	}
+}
