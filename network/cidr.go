@@ -11,7 +11,7 @@ import (
 
 // ChooseCIDR returns a /16 for a default VPC that overlaps none of taken: the
 // range that AWS uses if it is free, else another private one. taken are the
-// host's routes and the ranges already given away; a default route does not
+// host's routes and the ranges already given away; default routes do not
 // count. It is pure, so keep what it chose: asked again, it sees its own route.
 func ChooseCIDR(taken []netip.Prefix) (netip.Prefix, error) {
 	candidates := []netip.Prefix{DefaultCIDR}
@@ -41,11 +41,15 @@ func slash16(a, b byte) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{a, b}), 16)
 }
 
+// shortest is the length from which a route is to a network. Shorter ones are
+// default routes, which VPNs like to give in halves.
+const shortest = 8
+
 func firstFree(candidates, taken []netip.Prefix) (netip.Prefix, error) {
 next:
 	for _, c := range candidates {
 		for _, t := range taken {
-			if t.Bits() > 0 && t.Overlaps(c) {
+			if t.Bits() >= shortest && t.Overlaps(c) {
 				continue next
 			}
 		}

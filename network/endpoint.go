@@ -161,6 +161,8 @@ func newDeviceName() string {
 
 // makeNamespace makes an endpoint's namespace and plugs it into its router.
 func (m *Linux) makeNamespace(e *endpoint) error {
+	m.slots <- struct{}{}
+	defer func() { <-m.slots }()
 	err := newSpace(int(m.home.Fd()), e.path, func(h *netlink.Handle) error {
 		if err := setSysctl("ipv6/conf/default/disable_ipv6", "1", true); err != nil {
 			return err

@@ -146,11 +146,16 @@ func (m *Linux) addGuards(c *nftables.Conn, t *nftables.Table) {
 		inDevice(expr.CmpOpEq, m.name.device, false), to(expr.CmpOpEq, loopback), unknown, drop)})
 }
 
-// addNets tells the host's table of a new router.
+// addNets tells the host's table of a new router, which m knows already. m.mu
+// must be held.
 func (m *Linux) addNets(rec vpcRecord) error {
-	return m.host.transact(func(c *nftables.Conn) error {
+	err := m.host.transact(func(c *nftables.Conn) error {
 		return c.SetAddElements(hostNetsSet(ipv4Table(m.name.table)), netElements(rec))
 	})
+	if errors.Is(err, unix.ENOENT) {
+		err = m.setHostRules() // flushed by somebody; rec is among m.vpcs
+	}
+	return err
 }
 
 // removeNets undoes addNets.
@@ -210,9 +215,22 @@ func (m *Linux) publishPorts(e Endpoint) error {
 	if len(e.Ports) == 0 {
 		return nil
 	}
-	err := m.host.transact(func(c *nftables.Conn) error {
-		return c.SetAddElements(hostPortsMap(ipv4Table(m.name.table)), portElements(e))
-	})
+	add := func() error {
+		return m.host.transact(func(c *nftables.Conn) error {
+			return c.SetAddElements(hostPortsMap(ipv4Table(m.name.table)), portElements(e))
+		})
+	}
+	err := add()
+	if errors.Is(err, unix.ENOENT) {
+		// Somebody has flushed all rules of the host: write ours anew.
+		m.log.Warn("network: the host's nftables table is gone, it is written again", "table", m.name.table)
+		m.mu.Lock()
+		err = m.setHostRules()
+		m.mu.Unlock()
+		if err == nil {
+			err = add()
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("publish ports: %w", err)
 	}

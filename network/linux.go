@@ -28,6 +28,10 @@ type Config struct {
 	HostNamespace string
 }
 
+// atOnce is how many namespaces are made at the same time. More only wait for
+// the kernel's locks, and take longer in all.
+const atOnce = 4
+
 // Linux is the Manager that makes real namespaces. Use Open.
 type Linux struct {
 	cfg  Config
@@ -45,6 +49,7 @@ type Linux struct {
 	forwardMu sync.Mutex
 	forwards  bool // the host has been told to forward
 
+	slots   chan struct{} // one for each namespace being made
 	ports   *portTable
 	records *records
 }
@@ -116,6 +121,7 @@ func Open(ctx context.Context, cfg Config) (*Linux, error) {
 		endpoints: map[string]*endpoint{},
 		vpcs:      map[string]*vpc{},
 		making:    map[string]chan struct{}{},
+		slots:     make(chan struct{}, atOnce),
 	}
 	if m.home, err = os.Open("/proc/self/ns/net"); err != nil {
 		return nil, fmt.Errorf("network: %w", err)
