@@ -127,8 +127,8 @@ type Spec struct {
 	ShmSize         int64 // bytes of /dev/shm; 0: 64 MiB
 
 	// LogPath is the file that gets standard output and error together, byte
-	// for byte as the container wrote them, without framing; "" throws them
-	// away. Create makes it, the runtime appends to it without help from this
+	// for byte as the container wrote them, without framing; the order
+	// between the two streams is not kept to the byte. "" throws them away. Create makes it, the runtime appends to it without help from this
 	// process and is never blocked by it. A reader may punch holes into what
 	// it has read; the file belongs to the caller and Delete leaves it.
 	LogPath string

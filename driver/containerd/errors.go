@@ -77,20 +77,29 @@ func startError(err error) error {
 		}
 	}
 	text = strings.TrimSuffix(strings.TrimSuffix(text, ": unknown"), ": not found")
-	for _, fault := range []string{
-		"executable file not found in $PATH",
-		"no such file or directory",
-		"permission denied",
-		"exec format error",
-		"is a directory",
-		"not a directory",
-		"invalid argument",
-	} {
-		if strings.HasPrefix(text, "exec: ") || strings.HasPrefix(text, "exec /") || strings.Contains(text, "chdir to cwd") || strings.HasPrefix(text, "error mounting") {
-			if strings.Contains(text, fault) {
-				return commandError(text)
-			}
-		}
+	text = strings.TrimPrefix(text, "error during container init: ")
+	if specAtFault(text) {
+		return commandError(text)
 	}
 	return errors.New(text)
+}
+
+// specAtFault recognises runc's errors that come from the command, working
+// directory or mounts of a spec, not from the machine.
+func specAtFault(text string) bool {
+	about := strings.HasPrefix(text, "exec: ") || strings.HasPrefix(text, "exec /") ||
+		strings.HasPrefix(text, "mkdir ") || strings.HasPrefix(text, "chdir to cwd") ||
+		strings.HasPrefix(text, "error mounting ")
+	if !about {
+		return false
+	}
+	for _, fault := range []string{
+		"executable file not found in $PATH", "no such file or directory", "permission denied", "exec format error",
+		"is a directory", "not a directory", "invalid argument", "file exists", "read-only file system",
+	} {
+		if strings.Contains(text, fault) {
+			return true
+		}
+	}
+	return false
 }

@@ -37,7 +37,23 @@ func (d *Driver) Exec(ctx context.Context, id string, e driver.Exec) (int, error
 		return 0, err
 	}
 	name := "exec-" + randomName()
-	opts := []cio.Opt{cio.WithFIFODir(filepath.Join(d.paths.run, "io")), cio.WithStreams(e.Stdin, orDiscard(e.Stdout), orDiscard(e.Stderr))}
+	pace := &pace{}
+	var stdin io.Reader
+	started, ended := make(chan struct{}), make(chan struct{})
+	defer close(ended)
+	if e.Stdin != nil {
+		stdin = &endReader{Reader: e.Stdin, atEnd: func() {
+			// The shim holds the pipe open until it is told, which it
+			// understands only after the start.
+			select {
+			case <-started:
+			case <-ended:
+				return
+			}
+			_, _ = d.cl.TaskService().CloseIO(d.ctx, &tasks.CloseIORequest{ContainerID: c.rid, ExecID: name, Stdin: true})
+		}}
+	}
+	opts := []cio.Opt{cio.WithFIFODir(filepath.Join(d.paths.run, "io")), cio.WithStreams(stdin, pace.writer(e.Stdout), pace.writer(e.Stderr))}
 	if e.TTY {
 		opts = append(opts, cio.WithTerminal)
 	}
@@ -46,10 +62,10 @@ func (d *Driver) Exec(ctx context.Context, id string, e driver.Exec) (int, error
 		return 0, err
 	}
 	defer streams.Close()
-	io := streams.Config()
+	paths := streams.Config()
 	_, err = d.cl.TaskService().Exec(ctx, &tasks.ExecProcessRequest{
 		ContainerID: c.rid, ExecID: name, Terminal: e.TTY, Spec: spec,
-		Stdin: io.Stdin, Stdout: io.Stdout, Stderr: io.Stderr,
+		Stdin: paths.Stdin, Stdout: paths.Stdout, Stderr: paths.Stderr,
 	})
 	if err != nil {
 		streams.Cancel()
@@ -64,12 +80,13 @@ func (d *Driver) Exec(ctx context.Context, id string, e driver.Exec) (int, error
 		streams.Cancel()
 		return 0, d.execError(c, err)
 	}
+	close(started)
 	stop := d.resizes(c, name, e.Resize)
 	defer stop()
-	return d.awaitExec(ctx, c, name, streams)
+	return d.awaitExec(ctx, c, name, streams, pace)
 }
 
-func (d *Driver) awaitExec(ctx context.Context, c *container, name string, streams cio.IO) (int, error) {
+func (d *Driver) awaitExec(ctx context.Context, c *container, name string, streams cio.IO, pace *pace) (int, error) {
 	type result struct {
 		code int
 		err  error
@@ -90,7 +107,7 @@ func (d *Driver) awaitExec(ctx context.Context, c *container, name string, strea
 			streams.Cancel()
 			return 0, d.execError(c, r.err)
 		}
-		streams.Wait() // the rest of the output
+		pace.drain(ctx, streams)
 		return r.code, nil
 	case <-ctx.Done():
 		kill()
@@ -164,13 +181,6 @@ func (d *Driver) execError(c *container, err error) error {
 		return fmt.Errorf("container %s is not running: %w", c.id, driver.ErrNotFound)
 	}
 	return startError(err)
-}
-
-func orDiscard(w io.Writer) io.Writer {
-	if w == nil {
-		return io.Discard
-	}
-	return w
 }
 
 func randomName() string {

@@ -102,7 +102,7 @@ func (d *Driver) ipcMounts(s driver.Spec) []specs.Mount {
 	}
 	switch {
 	case s.IpcNS == "host":
-		return []specs.Mount{bind("/dev/shm", "/dev/shm", false), bind("/dev/mqueue", "/dev/mqueue", false)}
+		return []specs.Mount{bind("/dev/shm", "/dev/shm", false), mqueue} // mqueue shows the namespace it is mounted in
 	case s.IpcNS == "none":
 		return nil
 	case s.IpcNS == "shareable":

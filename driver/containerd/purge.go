@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -42,6 +44,7 @@ func (d *Driver) Purge(ctx context.Context) error {
 	if private {
 		note("private containerd", stopPrivate(ctx, d.paths))
 	}
+	note("shims", d.paths.killShims())
 	note("files", d.paths.removeAll())
 	d.host.cgroups.remove(d.paths.cgroup())
 	return errors.Join(errs...)
@@ -159,6 +162,25 @@ func (d *Driver) purgeNamespace(ctx context.Context) error {
 func ignoreMissing(err error) error {
 	if errdefs.IsNotFound(err) {
 		return nil
+	}
+	return err
+}
+
+// killShims ends shims of the namespace that hang, which containerd gives up
+// on.
+func (p paths) killShims() error {
+	procs, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, f := range procs {
+		b, rerr := os.ReadFile(f)
+		args := strings.Split(string(b), "\x00")
+		i := slices.Index(args, "-namespace")
+		if rerr != nil || !strings.Contains(args[0], "containerd-shim") || i < 0 || i+1 >= len(args) || args[i+1] != p.namespace() {
+			continue
+		}
+		pid, aerr := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+		if aerr == nil {
+			err = errors.Join(err, syscall.Kill(pid, syscall.SIGKILL))
+		}
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package containerd
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,14 +92,16 @@ func (d *Driver) start(ctx context.Context, c *container) (int, error) {
 // streams to a file by itself; a terminal's output it only copies to a path
 // that it opens, which may be a plain file too.
 func (d *Driver) setIO(c *container, req *tasks.CreateTaskRequest) error {
+	out := c.meta.LogPath
+	if out == "" && (c.meta.TTY || c.meta.Stdin) {
+		out = "/dev/null" // a shim that copies anything must copy all
+	}
 	switch {
-	case c.meta.LogPath == "" && c.meta.TTY:
-		req.Stdout = "/dev/null"
-	case c.meta.LogPath == "":
+	case out == "":
 	case c.meta.TTY:
-		req.Stdout = c.meta.LogPath
+		req.Stdout = out
 	default:
-		req.Stdout = "file://" + c.meta.LogPath
+		req.Stdout = (&url.URL{Scheme: "file", Path: out}).String()
 		req.Stderr = req.Stdout
 	}
 	if c.meta.Stdin {
