@@ -37,10 +37,12 @@ func inBubble(t *testing.T, f func(t *testing.T, n *node), adjust ...func(*Confi
 			g(&n.cfg)
 		}
 		n.start()
+		defer func() { // also after t.Fatal, or the bubble never ends
+			n.halt()
+			p.stop()
+			drv.Close()
+		}()
 		f(t, n)
-		n.halt()
-		p.stop()
-		drv.Close()
 	})
 }
 

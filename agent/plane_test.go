@@ -128,7 +128,10 @@ func (p *plane) note(f func()) {
 func (p *plane) api(w http.ResponseWriter, r *http.Request) {
 	op := r.Header.Get("X-Amz-Target")
 	op = op[strings.LastIndexByte(op, '.')+1:]
-	body, _ := io.ReadAll(r.Body)
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the agent has gone
+	}
 	p.mu.Lock()
 	fail := p.fail
 	p.mu.Unlock()

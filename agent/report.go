@@ -209,20 +209,22 @@ func (t *task) reported(ctx context.Context) error {
 func (t *task) stateChange(s state, last cluster.Status) *ecs.SubmitTaskStateChangeInput {
 	in := &ecs.SubmitTaskStateChangeInput{
 		Cluster: ptr(t.msg.Cluster), Task: ptr(t.arn), Status: ptr(string(last)),
-		PullStartedAt: s.PullStarted, PullStoppedAt: s.PullStopped, ExecutionStoppedAt: s.ExecutionStopped,
+		PullStartedAt: s.PullStarted, PullStoppedAt: s.PullStopped,
 	}
-	if s.Reason != "" {
-		in.Reason = ptr(s.Reason)
+	if last != cluster.Running {
+		in.ExecutionStoppedAt = s.ExecutionStopped
+		if s.Reason != "" {
+			in.Reason = ptr(s.Reason)
+		}
 	}
 	for _, k := range s.Containers {
 		if k.Status == cluster.Pending && k.Restarts > 0 {
 			k.Status = cluster.Running // its restart is no matter of the control plane's
 		}
 		c := types.ContainerStateChange{ContainerName: ptr(k.Name), Status: ptr(string(k.Status)), NetworkBindings: k.Bindings}
-		if last == cluster.Running && s.Last != cluster.Running && k.Started != nil && essential(t.defOf(k.Name)) {
-			// Told afterwards, of the moment at which the task was RUNNING.
+		if last == cluster.Running && !s.RanTold && k.Started != nil && essential(t.defOf(k.Name)) {
+			// It may have ended since the moment that this tells of.
 			c.Status = ptr(string(cluster.Running))
-			in.Reason, in.ExecutionStoppedAt = nil, nil
 		} else if k.ExitCode != nil && k.Status == cluster.Stopped {
 			c.ExitCode = ptr(int32(*k.ExitCode))
 		}
