@@ -33,7 +33,11 @@ func (p *planner) finish() {
 
 	if s.Status == "DRAINING" {
 		if !anyAlive {
-			s.Status, s.Deployments, s.Stable, s.SteadyAt = "INACTIVE", nil, nil, nil
+			if s.Stable == nil && primary != nil { // says what it ran, for who asks later
+				last := *primary
+				s.Stable = &last
+			}
+			s.Status, s.Deployments, s.SteadyAt = "INACTIVE", nil, nil
 		}
 		return
 	}
