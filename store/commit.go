@@ -53,6 +53,10 @@ func (db *DB) send(b *batch) {
 		case err == nil:
 			db.refused(b, resp, unsure, reloads)
 			return
+		case errors.Is(err, rpctypes.ErrNoSpace):
+			if db.noSpace(b, err) {
+				return
+			}
 		case definite(err):
 			db.rejected(b, err)
 			return
@@ -76,7 +80,7 @@ func (db *DB) send(b *batch) {
 
 // try sends a batch once.
 func (db *DB) try(b *batch) (*clientv3.TxnResponse, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	ctx, cancel := context.WithTimeout(db.alive, commitTimeout)
 	defer cancel()
 	ops := make([]clientv3.Op, 0, len(b.changes)+1)
 	for _, w := range b.changes {
@@ -118,6 +122,11 @@ func (db *DB) finish(b *batch, rev int64) {
 			w.row.rev = rev
 		}
 	}
+	db.batches.Add(1)
+	db.transactions.Add(int64(len(b.txs)))
+	if n := db.written.Add(int64(b.size)); n/spaceBytes != (n-int64(b.size))/spaceBytes {
+		token(db.lowSpace)
+	}
 	db.now.Store(next)
 	db.queue.landed(b, next)
 	db.hub.tell(b.changes, rev)
@@ -156,18 +165,39 @@ func (db *DB) rejected(b *batch, err error) {
 	if (errors.Is(err, rpctypes.ErrTooManyOps) || errors.Is(err, rpctypes.ErrRequestTooLarge)) && db.queue.shrink(b, s) {
 		return
 	}
-	if errors.Is(err, rpctypes.ErrNoSpace) {
-		err = db.full(err)
-	} else {
-		err = fmt.Errorf("store: etcd refuses to commit: %w", err)
+	db.queue.drop(b, fmt.Errorf("store: etcd refuses to commit: %w", err), s)
+}
+
+// noSpace handles a batch that etcd had no space for. The one that hits the
+// quota is committed in spite of the error: the clock tells. It reports whether
+// the batch has come to an end.
+func (db *DB) noSpace(b *batch, cause error) bool {
+	cause = db.full(cause)
+	ctx, cancel := context.WithTimeout(db.alive, commitTimeout)
+	defer cancel()
+	resp, err := db.client.Get(ctx, db.clockKey)
+	if err != nil {
+		return false
 	}
-	db.queue.drop(b, err, s)
+	for _, kv := range resp.Kvs {
+		if string(kv.Value) == b.id {
+			db.finish(b, kv.ModRevision)
+		} else if kv.ModRevision > b.clock {
+			db.catchUp(kv.ModRevision)
+		}
+	}
+	db.applying.Lock()
+	defer db.applying.Unlock()
+	if !b.over {
+		db.queue.drop(b, cause, db.now.Load())
+	}
+	return true
 }
 
 // definite reports whether etcd surely did not commit.
 func definite(err error) bool {
 	return slices.ContainsFunc([]error{
-		rpctypes.ErrTooManyOps, rpctypes.ErrRequestTooLarge, rpctypes.ErrNoSpace,
+		rpctypes.ErrTooManyOps, rpctypes.ErrRequestTooLarge,
 		rpctypes.ErrPermissionDenied, rpctypes.ErrUserEmpty, rpctypes.ErrAuthFailed,
 		rpctypes.ErrInvalidAuthToken, rpctypes.ErrDuplicateKey,
 	}, func(e error) bool { return errors.Is(err, e) })

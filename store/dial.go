@@ -7,6 +7,8 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 )
 
 // dial reaches an external etcd.
@@ -21,8 +23,11 @@ func dial(ctx context.Context, c Config) (*clientv3.Client, error) {
 		DialKeepAliveTime:    10 * time.Second,
 		DialKeepAliveTimeout: 5 * time.Second,
 		MaxCallSendMsgSize:   2 << 20,
-		RejectOldCluster:     false,
-		Logger:               etcdLog(c.Log, failed),
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second},
+			MinConnectTimeout: 3 * time.Second,
+		})},
+		Logger: etcdLog(c.Log, failed),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("store: etcd at %v: %w", c.Endpoints, err)

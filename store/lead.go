@@ -47,8 +47,12 @@ func (db *DB) Lead(ctx context.Context, name string, f func(ctx context.Context)
 		return context.Cause(ctx)
 	}
 	for ctx.Err() == nil {
-		if err := db.lead(ctx, name, f); err != nil && ctx.Err() == nil {
+		lost, err := db.lead(ctx, name, f)
+		if err != nil && ctx.Err() == nil {
 			db.log.Warn("cannot seek the lease, will retry", "name", name, "err", err)
+		}
+		if lost {
+			continue
 		}
 		select {
 		case <-time.After(time.Second):
@@ -58,30 +62,28 @@ func (db *DB) Lead(ctx context.Context, name string, f func(ctx context.Context)
 	return context.Cause(ctx)
 }
 
-// lead serves one term.
-func (db *DB) lead(ctx context.Context, name string, f func(ctx context.Context)) error {
+// lead serves one term, and reports whether it ended because the lease was
+// lost.
+func (db *DB) lead(ctx context.Context, name string, f func(ctx context.Context)) (lost bool, err error) {
 	s, err := db.election.join(db.client)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer db.election.terms.Done()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-s.Done():
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
+	term, end := context.WithCancel(ctx)
+	defer end()
+	defer context.AfterFunc(s.Ctx(), end)()
 	e := concurrency.NewElection(s, db.prefix+".lead/"+url.PathEscape(name))
-	if err := e.Campaign(ctx, db.id); err != nil {
-		return err
+	if err := e.Campaign(term, db.id); err != nil {
+		return false, err
 	}
-	f(context.WithValue(ctx, termKey{}, e.Rev()))
-	ctx, stop := context.WithTimeout(context.Background(), 2*time.Second)
+	f(context.WithValue(term, termKey{}, e.Rev()))
+	if s.Ctx().Err() != nil {
+		return true, nil
+	}
+	bye, stop := context.WithTimeout(context.Background(), 2*time.Second)
 	defer stop()
-	return e.Resign(ctx)
+	return false, e.Resign(bye)
 }
 
 // office returns the token of a name.
@@ -127,7 +129,7 @@ func (l *election) join(c *clientv3.Client) (*concurrency.Session, error) {
 
 // close waits for the terms, which the end of the store's context ends, and
 // gives the lease back, so that others need not wait for it to run out.
-func (l *election) close() {
+func (l *election) close(alive context.Context) {
 	l.mu.Lock()
 	l.closed = true
 	s := l.session
@@ -142,7 +144,10 @@ func (l *election) close() {
 	case <-time.After(5 * time.Second):
 	}
 	if s != nil {
-		s.Close()
+		ctx, cancel := context.WithTimeout(alive, 2*time.Second)
+		defer cancel()
+		s.Orphan()
+		s.Client().Revoke(ctx, s.Lease())
 	}
 }
 

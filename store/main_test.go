@@ -46,6 +46,8 @@ var children = map[string]func(){
 	"etcd":  childEtcd,
 	"crash": childCrash,
 	"count": childCount,
+	"lead":  childLead,
+	"full":  childFull,
 }
 
 func TestMain(m *testing.M) {

@@ -28,6 +28,7 @@ type queue struct {
 	stale  bool // foreign changes were published while a batch was flying
 	sent   int  // batches taken, for their ids
 	err    error
+	full   error         // why no rows may be put
 	want   int           // waiting transactions that are worth a batch
 	wake   chan struct{} // capacity one: there are as many
 
@@ -47,6 +48,7 @@ type batch struct {
 	over    bool          // committed; guarded by DB.applying
 	done    chan struct{} // closed when err is final
 	err     error         // nil: committed; errRetry: taken apart
+	once    sync.Once
 }
 
 type rowID struct {
@@ -73,6 +75,10 @@ func (q *queue) submit(ctx context.Context, tx *Tx) error {
 	if q.err != nil {
 		defer q.mu.Unlock()
 		return q.err
+	}
+	if q.full != nil && tx.puts() {
+		defer q.mu.Unlock()
+		return q.full
 	}
 	if !q.fits(tx) {
 		q.mu.Unlock()
@@ -213,13 +219,15 @@ func (q *queue) take(process string) *batch {
 	return b
 }
 
-// settle tells everyone in a batch its outcome.
+// settle tells everyone in a batch its outcome. The first one counts.
 func (b *batch) settle(err error) {
-	b.err = err
-	close(b.done)
-	for _, p := range b.txs {
-		p.done <- err
-	}
+	b.once.Do(func() {
+		b.err = err
+		close(b.done)
+		for _, p := range b.txs {
+			p.done <- err
+		}
+	})
 }
 
 // wait returns nil when the batch is committed, errRetry if it was taken apart.
@@ -244,15 +252,17 @@ func (q *queue) rebuild(s *state) {
 	old := q.open
 	q.head, q.edit, q.open, q.flying, q.stale = s.fork(), new(edit), nil, nil, false
 	for _, b := range old {
-		b.err = errRetry
-		close(b.done)
-		for _, p := range b.txs {
-			if q.fits(p.tx) {
-				q.add(p)
-			} else {
-				p.done <- errRetry
+		b.once.Do(func() {
+			b.err = errRetry
+			close(b.done)
+			for _, p := range b.txs {
+				if q.fits(p.tx) {
+					q.add(p)
+				} else {
+					p.done <- errRetry
+				}
 			}
-		}
+		})
 	}
 }
 
@@ -309,18 +319,31 @@ func (q *queue) shrink(b *batch, s *state) bool {
 	return true
 }
 
-// fail refuses what waits and what comes.
+// fail refuses what waits and what comes. Of the flying batch nobody knows.
 func (q *queue) fail(err error) {
 	q.mu.Lock()
-	old := q.open
+	old, flying := q.open, q.flying
 	if q.err == nil {
 		q.err = err
 	}
 	q.open, q.flying = nil, nil
 	q.mu.Unlock()
 	for _, b := range old {
-		b.settle(err)
+		if b == flying {
+			b.settle(fmt.Errorf("%w: %w", ErrUnknown, err))
+		} else {
+			b.settle(err)
+		}
 	}
+}
+
+// setFull says why no rows may be put, or that they may, and returns what was
+// said before.
+func (q *queue) setFull(err error) (was error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	was, q.full = q.full, err
+	return was
 }
 
 // refuse turns new transactions away.

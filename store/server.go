@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -26,41 +28,49 @@ const defaultQuota = 16 << 30
 // server is the embedded etcd: the server alone, without the listeners that
 // etcd's embed package insists on. Nothing but this process can reach it.
 type server struct {
-	etcd   *etcdserver.EtcdServer
-	client *clientv3.Client
-	dir    string
-	lock   *os.File
-	quota  int64
-	failed chan error // capacity one: etcd has stopped for good
+	etcd    *etcdserver.EtcdServer
+	client  *clientv3.Client
+	dir     string
+	lock    *os.File
+	quota   int64 // from about here no rows may be put
+	hard    int64 // here etcd refuses to write at all
+	reserve int64
+	failed  chan error // capacity one: etcd has stopped for good
+	broken  atomic.Bool
 }
 
 // startServer starts etcd on a directory that no other process holds.
 func startServer(ctx context.Context, c Config) (_ *server, err error) {
-	s := &server{dir: c.Dir, quota: c.Quota, failed: make(chan error, 1)}
-	if s.quota == 0 {
-		s.quota = defaultQuota
+	s := &server{
+		dir:     c.Dir,
+		quota:   cmp.Or(c.Quota, defaultQuota),
+		reserve: cmp.Or(c.reserve, defaultReserve),
+		failed:  make(chan error, 1),
+	}
+	s.hard = cmp.Or(c.hard, s.quota+slack)
+	if s.quota < minQuota {
+		return nil, fmt.Errorf("store: quota of %d bytes is too small, the least is %d", s.quota, minQuota)
 	}
 	if s.lock, err = lockDir(c.Dir); err != nil {
 		return nil, err
 	}
-	cfg := s.config(c)
 	started := make(chan error, 1)
-	go func() { // of its own, for etcd's fatal errors end a goroutine here
-		ok := false
-		defer func() {
-			if !ok {
-				started <- s.failure("etcd did not start")
+	go s.start(s.config(c), started)
+	select {
+	case err = <-started:
+	case err = <-s.failed: // in another goroutine, so the first one hangs
+		s.lock.Close()
+		return nil, fmt.Errorf("store: open %s: %w", c.Dir, err)
+	case <-ctx.Done():
+		go func() { // let it come to an end, then let the directory go
+			if <-started == nil {
+				s.etcd.Stop()
 			}
+			s.lock.Close()
 		}()
-		etcd, err := etcdserver.NewServer(cfg)
-		if err == nil {
-			etcd.Start()
-			s.etcd = etcd
-		}
-		ok = true
-		started <- err
-	}()
-	if err = <-started; err != nil {
+		return nil, fmt.Errorf("store: open %s: %w", c.Dir, ctx.Err())
+	}
+	if err != nil {
 		s.lock.Close()
 		return nil, fmt.Errorf("store: open %s: %w", c.Dir, err)
 	}
@@ -69,11 +79,29 @@ func startServer(ctx context.Context, c Config) (_ *server, err error) {
 	case <-s.etcd.ReadyNotify():
 		return s, nil
 	case err = <-s.failed:
+		s.broken.Store(true)
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
 	s.close()
 	return nil, fmt.Errorf("store: open %s: %w", c.Dir, err)
+}
+
+// start runs in a goroutine of its own, for etcd's fatal errors end it.
+func (s *server) start(c config.ServerConfig, started chan<- error) {
+	returned := false
+	defer func() {
+		if !returned {
+			started <- s.failure("etcd did not start")
+		}
+	}()
+	etcd, err := etcdserver.NewServer(c)
+	if err == nil {
+		etcd.Start()
+		s.etcd = etcd
+	}
+	returned = true
+	started <- err
 }
 
 // config is that of a cluster of one member, at a nominal address.
@@ -101,7 +129,7 @@ func (s *server) config(c Config) config.ServerConfig {
 		MaxSnapFiles:           1,
 		MaxWALFiles:            1,
 
-		QuotaBackendBytes:           s.quota,
+		QuotaBackendBytes:           s.hard,
 		BackendFreelistType:         bolt.FreelistMapType,
 		MaxTxnOps:                   batchOps + 1,
 		MaxRequestBytes:             maxBytes + 512<<10,
@@ -139,11 +167,15 @@ func (s *server) close() error {
 		s.client.Close()
 		s.etcd.Stop()
 	}()
+	patience := 10 * time.Second
+	if s.broken.Load() {
+		patience = 100 * time.Millisecond
+	}
 	select {
 	case <-done:
 		return s.lock.Close()
-	case <-time.After(10 * time.Second):
-		return fmt.Errorf("store: etcd in %s did not stop within 10 s", s.dir)
+	case <-time.After(patience):
+		return fmt.Errorf("store: etcd in %s does not stop", s.dir)
 	}
 }
 
@@ -184,7 +216,8 @@ func (db *DB) watchServer() {
 func (db *DB) fail(err error) {
 	err = fmt.Errorf("store: the embedded etcd has failed, restart to recover: %w", err)
 	db.log.Error("store failed", "err", err)
+	db.server.broken.Store(true)
 	db.queue.fail(err)
-	db.cancel()
+	db.kill()
 	db.failed <- err
 }

@@ -1,44 +1,169 @@
 package store
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"golang.org/x/sys/unix"
 )
 
-// The embedded etcd's history has no reader but the watch of this process, so
-// it is compacted as it grows.
 const (
-	keepRevisions = 1000
-	compactEvery  = 10 * time.Second
+	// defaultReserve is the free space in bytes that the embedded etcd's disk
+	// must have, or Update refuses to put rows: etcd does not survive a full
+	// disk. It holds two segments of the log, of 64 MiB each, and what etcd
+	// writes until the next look.
+	defaultReserve = 256 << 20
+
+	// The embedded etcd's history has no reader, so it is compacted when it
+	// has grown by compactBytes or is compactAge old.
+	compactBytes = 64 << 20
+	compactAge   = 5 * time.Minute
+
+	// The space is looked at every second, and when so many bytes were
+	// committed.
+	spaceEvery = time.Second
+	spaceBytes = 16 << 20
+
+	// The embedded etcd may grow this much larger than its quota, so that rows
+	// can be deleted when the store is full.
+	slack    = 64 << 20
+	minQuota = 128 << 20
 )
 
-// keepSpace compacts the embedded etcd's history.
+// space is what the store knows of its room.
+type space struct {
+	compacted time.Time
+	written   int64 // bytes committed by then
+}
+
+// keepSpace watches the room that the embedded etcd has, and makes some.
 func (db *DB) keepSpace() {
-	tick := time.NewTicker(compactEvery)
+	tick := time.NewTicker(spaceEvery)
 	defer tick.Stop()
-	var done int64
+	sp := space{compacted: time.Now()}
 	for {
+		db.lookForSpace(&sp)
 		select {
 		case <-tick.C:
+		case <-db.lowSpace:
 		case <-db.ctx.Done():
 			return
 		}
-		rev := db.now.Load().rev - keepRevisions
-		if rev <= done {
-			continue
-		}
-		if _, err := db.client.Compact(db.ctx, rev); err != nil && db.ctx.Err() == nil {
-			db.log.Warn("etcd's history cannot be compacted", "err", err)
-			continue
-		}
-		done = rev
 	}
 }
 
-// full says why there is no space.
+// lookForSpace compacts if it is time to, and opens or shuts the store for
+// writers according to the room there is.
+func (db *DB) lookForSpace(sp *space) {
+	grown := db.written.Load() - sp.written
+	err := db.checkSpace()
+	if grown >= compactBytes || grown > 0 && (time.Since(sp.compacted) >= compactAge || err != nil) {
+		*sp = space{time.Now(), db.written.Load()}
+		var opts []clientv3.CompactOption
+		if errors.Is(err, errAlarm) {
+			opts = append(opts, clientv3.WithCompactPhysical()) // wait for its effect
+		}
+		if _, err := db.client.Compact(db.ctx, db.now.Load().rev, opts...); err != nil && db.ctx.Err() == nil {
+			db.log.Warn("etcd's history cannot be compacted", "err", err)
+		}
+	}
+	if errors.Is(err, errAlarm) {
+		err = db.clearAlarm()
+	}
+	was := db.queue.setFull(err)
+	switch {
+	case was == nil && err != nil:
+		db.log.Error("store takes no more rows", "err", err)
+	case was != nil && err == nil:
+		db.log.Info("store takes rows again")
+	}
+}
+
+// errAlarm says that etcd itself refuses to write.
+var errAlarm = fmt.Errorf("%w: etcd has raised its space alarm", ErrFull)
+
+// checkSpace returns an error that says why no rows may be put.
+func (db *DB) checkSpace() error {
+	s := db.server
+	var fs unix.Statfs_t
+	if err := unix.Statfs(s.dir, &fs); err == nil {
+		if free := int64(fs.Bavail) * int64(fs.Bsize); free < s.reserve {
+			return fmt.Errorf("%w: the disk of %s has %d MiB free, %d MiB are needed", ErrFull, s.dir, free>>20, s.reserve>>20)
+		}
+	}
+	for _, a := range s.etcd.Alarms() {
+		if a.Alarm == etcdserverpb.AlarmType_NOSPACE {
+			return errAlarm
+		}
+	}
+	// Free pages within the file are used again, so both sizes count.
+	be := s.etcd.Backend()
+	if size, used := be.Size(), be.SizeInUse(); size > s.quota/100*90 && used > s.quota/100*85 {
+		return fmt.Errorf("%w: the state in %s has %d MiB, its quota are %d MiB: delete rows", ErrFull, s.dir, used>>20, s.quota>>20)
+	}
+	return nil
+}
+
+// clearAlarm gives unused pages back to the disk and tells etcd to write again
+// if that was enough.
+func (db *DB) clearAlarm() error {
+	s := db.server
+	if err := s.etcd.Defragment(); err != nil {
+		return fmt.Errorf("%w: etcd cannot be defragmented: %w", ErrFull, err)
+	}
+	if size := s.etcd.Backend().Size(); size > s.hard/100*95 {
+		return fmt.Errorf("%w: the state in %s has %d MiB, its quota are %d MiB: start with a larger one", ErrFull, s.dir, size>>20, s.hard>>20)
+	}
+	ctx, cancel := context.WithTimeout(db.ctx, commitTimeout)
+	defer cancel()
+	if _, err := db.client.AlarmDisarm(ctx, &clientv3.AlarmMember{}); err != nil {
+		return fmt.Errorf("%w: etcd's alarm stays: %w", ErrFull, err)
+	}
+	return nil
+}
+
+// full says why etcd has no space.
 func (db *DB) full(err error) error {
 	if db.server == nil {
 		return fmt.Errorf("%w: etcd has reached its quota: compact and defragment it, then disarm its alarm: %w", ErrFull, err)
 	}
-	return fmt.Errorf("%w: the state in %s has reached its quota of %d bytes: %w", ErrFull, db.server.dir, db.server.quota, err)
+	token(db.lowSpace)
+	return fmt.Errorf("%w: the state in %s has reached its quota of %d MiB: %w", ErrFull, db.server.dir, db.server.quota>>20, err)
+}
+
+// Stats are numbers about a store, for metrics.
+type Stats struct {
+	Revision     int64 // of etcd, that reads see
+	Rows         int   // of all tables
+	Transactions int64 // committed by this process
+	Batches      int64 // in so many etcd transactions
+	Bytes        int64 // of keys and values in them
+	Retries      int64 // runs of an Update's function beyond the first
+	DiskBytes    int64 // of the embedded etcd's file
+	DiskUsed     int64 // of these, in use
+	Quota        int64 // for DiskBytes
+}
+
+// Stats returns the store's numbers.
+func (db *DB) Stats() Stats {
+	now := db.now.Load()
+	st := Stats{
+		Revision:     now.rev,
+		Transactions: db.transactions.Load(),
+		Batches:      db.batches.Load(),
+		Bytes:        db.written.Load(),
+		Retries:      db.retries.Load(),
+	}
+	for _, t := range now.tables {
+		st.Rows += t.rows.n
+	}
+	if db.server != nil {
+		be := db.server.etcd.Backend()
+		st.DiskBytes, st.DiskUsed, st.Quota = be.Size(), be.SizeInUse(), db.server.quota
+	}
+	return st
 }

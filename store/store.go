@@ -69,11 +69,14 @@ type Config struct {
 	Username, Password string      // for an external etcd with authentication
 
 	// Quota is the size in bytes to which the embedded etcd's file may grow,
-	// 16 GiB if zero.
+	// 16 GiB if zero, at least 128 MiB. Nearly there the store takes no more
+	// rows until some are deleted.
 	Quota int64
 
 	// UnsafeNoSync leaves out every sync to disk: for tests alone.
 	UnsafeNoSync bool
+
+	reserve, hard int64 // of the embedded etcd; tests change them
 }
 
 // DB is an open store.
@@ -95,11 +98,15 @@ type DB struct {
 
 	ctx    context.Context // ends at Close
 	cancel context.CancelFunc
+	alive  context.Context // ends when the embedded etcd fails
+	kill   context.CancelFunc
 	closed sync.Once
 	loops  sync.WaitGroup
 
-	reloads atomic.Int64 // how often the cache was read anew
-	failed  chan error
+	lowSpace chan struct{} // capacity one: look at the space at once
+
+	reloads, transactions, batches, written, retries atomic.Int64 // see Stats
+	failed                                           chan error
 }
 
 // Open starts or reaches etcd, fills the cache of every table made by NewTable
@@ -122,11 +129,13 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 		tables:   declared(),
 		byName:   map[string]*def{},
 		failed:   make(chan error, 1),
+		lowSpace: make(chan struct{}, 1),
 	}
 	for _, d := range db.tables {
 		db.byName[d.name] = d
 	}
-	db.ctx, db.cancel = context.WithCancel(context.Background())
+	db.alive, db.kill = context.WithCancel(context.Background())
+	db.ctx, db.cancel = context.WithCancel(db.alive)
 	db.queue.init()
 	if err := db.connect(ctx, c); err != nil {
 		db.cancel()
@@ -183,13 +192,14 @@ func (db *DB) Close() (err error) {
 	db.closed.Do(func() {
 		db.queue.refuse(ErrClosed)
 		db.cancel()
-		db.election.close()
+		db.election.close(db.alive)
 		db.loops.Wait()
 		if db.server != nil {
 			err = db.server.close()
 		} else {
 			err = db.client.Close()
 		}
+		db.kill()
 	})
 	return err
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // Limits of a transaction and of a batch of them, within etcd's default limits
@@ -57,7 +58,10 @@ func (db *DB) Update(ctx context.Context, f func(tx *Tx) error) error {
 		return err
 	}
 	base, mark := db.now.Load(), (*batch)(nil)
-	for range attempts {
+	for n := range attempts {
+		if n > 0 {
+			db.retries.Add(1)
+		}
 		tx := &Tx{base: base}
 		err := f(tx)
 		tx.done = true
@@ -144,6 +148,11 @@ func (tx *Tx) table(d *def) *tableState {
 	}
 	tx.edit = new(edit)
 	return tx.fork.table(d)
+}
+
+// puts reports whether the transaction needs space.
+func (tx *Tx) puts() bool {
+	return slices.ContainsFunc(tx.writes, func(w write) bool { return w.row != nil })
 }
 
 // check panics where a transaction is used after its function returned: what it
