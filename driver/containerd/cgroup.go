@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,6 +15,7 @@ import (
 type cgroups struct {
 	unified string            // v2's mount point; "" on v1 and hybrid machines
 	v1      map[string]string // controller to mount point
+	all     []string          // every mount point, also v1's name=systemd and a hybrid's v2: runc uses them all
 }
 
 // findCgroups reads the mount table. On a hybrid machine the controllers are
@@ -39,6 +41,9 @@ func parseCgroups(mountinfo string) cgroups {
 			continue
 		}
 		at := fields[4]
+		if (tail[0] == "cgroup" || tail[0] == "cgroup2") && !slices.Contains(c.all, at) {
+			c.all = append(c.all, at)
+		}
 		switch tail[0] {
 		case "cgroup2":
 			c.unified = at
@@ -61,16 +66,9 @@ func parseCgroups(mountinfo string) cgroups {
 
 // dirs are the directories of a cgroup, one on v2.
 func (c cgroups) dirs(path string) []string {
-	if c.unified != "" {
-		return []string{filepath.Join(c.unified, path)}
-	}
-	var out []string
-	seen := map[string]bool{}
-	for _, at := range c.v1 {
-		if !seen[at] {
-			seen[at] = true
-			out = append(out, filepath.Join(at, path))
-		}
+	out := make([]string, 0, len(c.all))
+	for _, at := range c.all {
+		out = append(out, filepath.Join(at, path))
 	}
 	return out
 }

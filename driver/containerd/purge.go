@@ -44,9 +44,9 @@ func (d *Driver) Purge(ctx context.Context) error {
 	if private {
 		note("private containerd", stopPrivate(ctx, d.paths))
 	}
-	note("shims", d.paths.killShims())
+	note("shims", d.paths.endShims(ctx))
 	note("files", d.paths.removeAll())
-	d.host.cgroups.remove(d.paths.cgroup())
+	note("cgroups", d.purgeCgroups(ctx))
 	return errors.Join(errs...)
 }
 
@@ -166,23 +166,60 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// killShims ends shims of the namespace that hang, which containerd gives up
-// on.
-func (p paths) killShims() error {
-	procs, err := filepath.Glob("/proc/[0-9]*/cmdline")
+// endShims waits for the shims of the namespace, which end by themselves a
+// moment after their task is deleted, and kills those that hang.
+func (p paths) endShims(ctx context.Context) error {
+	patience := time.Now().Add(2 * time.Second)
+	for {
+		pids := p.shims()
+		if len(pids) == 0 || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if time.Now().After(patience) {
+			for _, pid := range pids {
+				if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
+					return err
+				}
+			}
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// shims are the pids of the namespace's shims.
+func (p paths) shims() (pids []int) {
+	procs, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, f := range procs {
-		b, rerr := os.ReadFile(f)
+		b, err := os.ReadFile(f)
 		args := strings.Split(string(b), "\x00")
 		i := slices.Index(args, "-namespace")
-		if rerr != nil || !strings.Contains(args[0], "containerd-shim") || i < 0 || i+1 >= len(args) || args[i+1] != p.namespace() {
+		if err != nil || !strings.Contains(args[0], "containerd-shim") || i < 0 || i+1 >= len(args) || args[i+1] != p.namespace() {
 			continue
 		}
-		pid, aerr := strconv.Atoi(filepath.Base(filepath.Dir(f)))
-		if aerr == nil {
-			err = errors.Join(err, syscall.Kill(pid, syscall.SIGKILL))
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(f))); err == nil {
+			pids = append(pids, pid)
 		}
 	}
-	return err
+	return pids
+}
+
+// purgeCgroups removes the driver's cgroups. The kernel frees one a moment
+// after its last process.
+func (d *Driver) purgeCgroups(ctx context.Context) error {
+	c, root := d.host.cgroups, d.paths.cgroup()
+	for patience := time.Now().Add(3 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		c.remove(root)
+		left := slices.DeleteFunc(c.dirs(root), func(dir string) bool {
+			_, err := os.Stat(dir)
+			return err != nil
+		})
+		if len(left) == 0 {
+			return nil
+		}
+		if time.Now().After(patience) || ctx.Err() != nil {
+			return fmt.Errorf("%s is still in use", left[0])
+		}
+	}
 }
 
 // removeAll deletes the directories after unmounting what is below them.
