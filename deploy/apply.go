@@ -123,7 +123,8 @@ func (a *applier) commit(tx *store.Tx) error {
 		return err
 	}
 	if drained > 0 {
-		lines = append(lines, message{Text: fmt.Sprintf("(service %s) has begun draining connections on %d tasks.", s.Name, drained)})
+		text := fmt.Sprintf("(service %s) has begun draining connections on %d tasks.", s.Name, drained)
+		lines = slices.Insert(lines, 0, message{Text: text})
 	}
 	if len(told) > 0 {
 		lines = append(lines, message{Text: fmt.Sprintf("(service %s) %s", s.Name, stopped(told))})
