@@ -40,7 +40,11 @@ func device(index int) netlink.Link {
 // addAddress gives a device an address without the route to its subnet: all
 // goes by the router.
 func addAddress(h *netlink.Handle, index int, p netip.Prefix) error {
-	err := h.AddrAdd(device(index), &netlink.Addr{IPNet: ipNet(p), Flags: unix.IFA_F_NOPREFIXROUTE})
+	a := &netlink.Addr{IPNet: ipNet(p), Flags: unix.IFA_F_NOPREFIXROUTE}
+	if linkLocal.Contains(p.Addr()) && index == loopbackIndex {
+		a.Scope = unix.RT_SCOPE_HOST // never the source of a packet that leaves
+	}
+	err := h.AddrAdd(device(index), a)
 	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("add address %s: %w", p, err)
 	}

@@ -100,6 +100,11 @@ func Open(ctx context.Context, cfg Config) (*Linux, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
+	for _, a := range cfg.PublishAddresses {
+		if !a.Is4() {
+			return nil, fmt.Errorf("network: ports cannot be published at %s: give IPv4 addresses", a)
+		}
+	}
 	if err := joinProblems(checkOnce()); err != nil {
 		return nil, err
 	}

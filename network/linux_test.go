@@ -167,7 +167,7 @@ func answer(t testing.TB, l net.Listener, text string) {
 }
 
 // fetch reads what a server sends, from inside the namespace at path.
-func fetch(t testing.TB, m *Linux, path, address string) (string, error) {
+func fetch(t testing.TB, m *Linux, path, address string, patience time.Duration) (string, error) {
 	t.Helper()
 	s, err := openSpace(path)
 	if err != nil {
@@ -176,14 +176,14 @@ func fetch(t testing.TB, m *Linux, path, address string) (string, error) {
 	defer s.close()
 	var c net.Conn
 	err = within(int(m.home.Fd()), s.fd(), func() (err error) {
-		c, err = net.DialTimeout("tcp", address, 500*time.Millisecond)
+		c, err = net.DialTimeout("tcp", address, patience)
 		return err
 	})
 	if err != nil {
 		return "", err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(2 * time.Second))
+	c.SetDeadline(time.Now().Add(10 * time.Second))
 	b, err := io.ReadAll(c)
 	return string(b), err
 }

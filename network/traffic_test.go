@@ -78,7 +78,11 @@ func serveAt(t testing.TB, m *Linux, path, address, text string) {
 // for no answer within a short time.
 func expect(t *testing.T, m *Linux, path, address, want string) {
 	t.Helper()
-	got, err := fetch(t, m, path, address)
+	patience := 10 * time.Second
+	if want == "" {
+		patience = 300 * time.Millisecond
+	}
+	got, err := fetch(t, m, path, address, patience)
 	if want == "" && err == nil {
 		t.Errorf("%s answered %q, it should not be reached", address, got)
 	}
@@ -413,4 +417,34 @@ func TestHostLoopbackClosed(t *testing.T) {
 	}
 	within(int(m.home.Fd()), s.fd(), func() error { return setSysctl("ipv4/conf/all/route_localnet", "1", false) })
 	expect(t, m, a.Path, "127.0.0.1:9000", "")
+}
+
+// The first packets to and from a new endpoint are not lost: a lost SYN is
+// sent again after a second.
+func TestFirstPackets(t *testing.T) {
+	m := openTest(t)
+	ensure(t, m, vpcOne)
+	serveAt(t, m, m.cfg.HostNamespace, "172.31.0.3:80", "host")
+	late := 0
+	const n = 20
+	for i := range n {
+		e := awsvpc(fmt.Sprint("t", i), fmt.Sprintf("172.31.1.%d/24", 10+i))
+		e.Egress = true
+		a := add(t, m, e)
+		start := time.Now()
+		expect(t, m, a.Path, "172.31.0.3:80", "host")
+		if time.Since(start) > 900*time.Millisecond {
+			late++
+		}
+	}
+	if late > n/10 { // one may be the machine's doing
+		t.Errorf("%d of %d first connections took a second", late, n)
+	}
+}
+
+func TestPublishAddressRefused(t *testing.T) {
+	_, err := Open(t.Context(), Config{DataDir: t.TempDir(), PublishAddresses: []netip.Addr{netip.IPv6Loopback()}})
+	if err == nil || !strings.Contains(err.Error(), "IPv4") {
+		t.Errorf("publish at ::1: %v", err)
+	}
 }
