@@ -7,6 +7,7 @@ import (
 	"math"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/smithy-go/document"
@@ -52,8 +53,9 @@ func (p *Plan) AppendCBORMembers(b []byte, v reflect.Value) []byte {
 	return cborEncoder{p.c}.members(b, p.root, v)
 }
 
-// AppendCBORText writes a text string.
+// AppendCBORText writes a text string; bytes that are not UTF-8 become U+FFFD.
 func AppendCBORText(b []byte, s string) []byte {
+	s = strings.ToValidUTF8(s, "\uFFFD")
 	return append(cborHead(b, cborText, uint64(len(s))), s...)
 }
 

@@ -48,11 +48,20 @@ func CompilePattern(source string) (*regexp.Regexp, error) {
 	return re, err
 }
 
-// translate rewrites Java's \uXXXX, the class intersection's plain uses and
-// repeat counts above Go's limit of 1000. A count that is dropped makes the
-// pattern milder; the length constraints beside it still hold.
+// posix are Java's names for classes of ASCII characters.
+var posix = map[string]string{"ASCII": "ascii", "Alpha": "alpha", "Alnum": "alnum", "Digit": "digit", "Punct": "punct",
+	"Print": "print", "Graph": "graph", "Upper": "upper", "Lower": "lower", "Space": "space", "Cntrl": "cntrl", "Blank": "blank", "XDigit": "xdigit"}
+
+// astral is how Java's patterns say "beyond the basic plane": in UTF-16.
+var astral = strings.NewReplacer(`\uD800\uDC00-\uDBFF\uDFFF`, `\x{10000}-\x{10FFFF}`)
+
+// translate rewrites Java's \uXXXX, its names of ASCII classes and repeat
+// counts above Go's limit of 1000. A count that is dropped makes the pattern
+// milder; the length constraints beside it still hold.
 func translate(p string) string {
+	p = astral.Replace(p)
 	var b strings.Builder
+	class := false
 	for i := 0; i < len(p); i++ {
 		switch {
 		case p[i] == '\\' && i+5 < len(p) && p[i+1] == 'u':
@@ -61,10 +70,17 @@ func translate(p string) string {
 		case p[i] == '\\' && i+1 < len(p) && p[i+1] == 'Z':
 			b.WriteString(`\z`)
 			i++
+		case p[i] == '\\' && i+2 < len(p) && p[i+1] == 'p' && p[i+2] == '{':
+			end := strings.IndexByte(p[i:], '}')
+			if end < 0 {
+				end = len(p) - i - 1
+			}
+			b.WriteString(property(p[i:i+end+1], class))
+			i += end
 		case p[i] == '\\' && i+1 < len(p):
 			b.WriteString(p[i : i+2])
 			i++
-		case p[i] == '{':
+		case p[i] == '{' && !class:
 			end := strings.IndexByte(p[i:], '}')
 			if end < 0 {
 				b.WriteByte(p[i])
@@ -73,10 +89,23 @@ func translate(p string) string {
 			b.WriteString(repeat(p[i : i+end+1]))
 			i += end
 		default:
+			class = p[i] == '[' || class && p[i] != ']'
 			b.WriteByte(p[i])
 		}
 	}
 	return b.String()
+}
+
+// property translates \p{NAME}, inside a class or not.
+func property(p string, class bool) string {
+	name, ok := posix[strings.Trim(p[2:], "{}")]
+	switch {
+	case !ok:
+		return p
+	case class:
+		return "[:" + name + ":]"
+	}
+	return "[[:" + name + ":]]"
 }
 
 func repeat(r string) string {

@@ -220,7 +220,7 @@ func (c *Codec) fill(n *node) error {
 		switch {
 		case s.Stream:
 			n.kind = kStream
-		case s.Union && t.Kind() == reflect.Interface:
+		case t.Kind() == reflect.Interface: // a union, though not every model says so
 			n.kind = kUnion
 			return c.fillUnion(n)
 		case t.Kind() == reflect.Struct:

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Names of the timestamp formats in the models.
@@ -98,6 +99,9 @@ func clip(s string) string {
 func setText(n *node, v reflect.Value, s string) error {
 	switch n.kind {
 	case kString:
+		if !utf8.ValidString(s) {
+			return broken("A value is not valid UTF-8")
+		}
 		v.SetString(s)
 	case kBool:
 		switch s {
