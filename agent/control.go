@@ -169,6 +169,7 @@ func (x *control) attributes() []types.Attribute {
 	add("ecs.os-family", "LINUX")
 	add("ecs.cpu-architecture", arch)
 	add("ecs.availability-zone", x.cfg.Region+x.cfg.Zone)
+	add("ecs.hostname", x.cfg.Hostname)
 	if x.cfg.Cluster == "*" {
 		add("dhow.everyone", "true")
 	}
@@ -195,6 +196,7 @@ var capabilities = append([]string{
 	"ecs.capability.container-health-check",
 	"ecs.capability.container-ordering",
 	"ecs.capability.container-restart-policy",
+	"ecs.capability.container-swap",
 	"ecs.capability.container-port-range",
 	"ecs.capability.docker-plugin.local",
 	"ecs.capability.execution-role-awslogs",
