@@ -1,0 +1,58 @@
+// Command demo is `make demo`: it starts dhow, deploys examples/hello as a
+// service behind a load balancer through the AWS API, calls it, kills one of
+// its containers and shows that nobody notices. Ctrl-C removes everything that
+// runs; `dhow up` brings it back.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:4566", "address of the API")
+	dataDir := flag.String("data-dir", "", "data directory of the platform; dhow's own choice by default")
+	once := flag.Bool("once", false, "end after the demonstration instead of staying up until Ctrl-C")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, *listen, *dataDir, *once)
+	if err != nil && !(errors.Is(err, context.Canceled) && ctx.Err() != nil) {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, listen, dataDir string, once bool) (err error) {
+	p, err := start(ctx, listen, dataDir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.down()) }()
+	d := newDeployment(p)
+	for _, step := range []struct {
+		title string
+		do    func(context.Context) error
+	}{
+		{"build an image of examples/hello and push it to repository hello", d.image},
+		{"cluster, log group, load balancer", d.surroundings},
+		{"service hello: two tasks behind the load balancer", d.service},
+		{"call it until both tasks have answered", d.call},
+		{"kill one task's container while calls go on", d.kill},
+	} {
+		fmt.Printf("\n\033[1m▸ %s\033[0m\n", step.title)
+		if err := step.do(ctx); err != nil {
+			return fmt.Errorf("%s: %w", step.title, err)
+		}
+	}
+	d.summary(once)
+	if !once {
+		<-ctx.Done()
+	}
+	return nil
+}
