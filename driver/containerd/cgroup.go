@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // cgroups says where the control groups of this machine are mounted.
@@ -76,10 +78,16 @@ func (c cgroups) dirs(path string) []string {
 // remove deletes a cgroup and the empty ones below it. What is not there, or
 // still has processes, is left.
 func (c cgroups) remove(path string) {
+	if !ours(path) {
+		return
+	}
 	for _, dir := range c.dirs(path) {
 		removeTree(dir)
 	}
 }
+
+// ours guards what would do harm to a cgroup that no Driver made.
+func ours(path string) bool { return strings.HasPrefix(filepath.Clean(path), "/dhow-") }
 
 func removeTree(dir string) {
 	entries, err := os.ReadDir(dir)
@@ -92,6 +100,30 @@ func removeTree(dir string) {
 		}
 	}
 	os.Remove(dir) // rmdir; fails where processes are left
+}
+
+// kill ends every process in a cgroup and below it: what is left where a shim
+// died or hung.
+func (c cgroups) kill(path string) {
+	if !ours(path) {
+		return
+	}
+	at := c.unified
+	if at == "" {
+		at = c.v1["pids"]
+	}
+	_ = filepath.WalkDir(filepath.Join(at, path), func(file string, e fs.DirEntry, err error) error {
+		if err != nil || e.Name() != "cgroup.procs" {
+			return nil
+		}
+		b, _ := os.ReadFile(file)
+		for pid := range strings.FieldsSeq(string(b)) {
+			if n, err := strconv.Atoi(pid); err == nil && n > 1 {
+				_ = syscall.Kill(n, syscall.SIGKILL)
+			}
+		}
+		return nil
+	})
 }
 
 // limitParent makes a cgroup and limits it as a whole: cpu in 1/1024 vCPU,

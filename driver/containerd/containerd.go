@@ -119,6 +119,7 @@ func Open(ctx context.Context, cfg Config) (*Driver, error) {
 	d.exits.start(&d.wg, d.ctx.Done())
 	if err := d.open(ctx); err != nil {
 		d.Close()
+		p.tidy()
 		return nil, err
 	}
 	return d, nil
@@ -147,7 +148,13 @@ func (d *Driver) open(ctx context.Context) error {
 		return err
 	}
 	d.parents.init(d.host.cgroups, d.paths.cgroup())
-	return d.recover(ctx)
+	if err := d.recover(ctx); err != nil {
+		return err
+	}
+	if d.private {
+		d.wg.Go(d.keep)
+	}
+	return nil
 }
 
 // Version names containerd and its version.

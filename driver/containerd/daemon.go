@@ -228,6 +228,16 @@ func privatePid(p paths) (int, bool) {
 	return pid, true
 }
 
+// tidy removes what a failed Open left in run, unless a containerd is there.
+func (p paths) tidy() {
+	if _, ok := privatePid(p); ok {
+		return
+	}
+	for _, name := range []string{"containerd.toml", "containerd.pid", "lock", "io", "state", ""} {
+		os.Remove(filepath.Join(p.run, name)) // directories only if they are empty
+	}
+}
+
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

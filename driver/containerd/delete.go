@@ -115,6 +115,7 @@ func (d *Driver) remove(ctx context.Context, c *container) error {
 		return fmt.Errorf("delete file system of %s: %w", c.id, err)
 	}
 	d.removeFiles(c.rid, c.id)
+	d.host.cgroups.kill(c.meta.Cgroup)
 	d.host.cgroups.remove(c.meta.Cgroup)
 	d.parents.remove(c.meta.Parent, c.id)
 	d.mu.Lock()

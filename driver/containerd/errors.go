@@ -3,15 +3,16 @@ package containerd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
 
-	remoteerrors "github.com/containerd/containerd/v2/core/remotes/errors"
-
 	"github.com/containerd/containerd/v2/core/remotes/docker"
+	remoteerrors "github.com/containerd/containerd/v2/core/remotes/errors"
 	"github.com/containerd/errdefs"
+	"github.com/containerd/platforms"
 	"google.golang.org/grpc/status"
 
 	"github.com/dhowhq/dhow/driver"
@@ -43,6 +44,8 @@ func pullError(ctx context.Context, err error) error {
 	var netErr net.Error
 	var urlErr *url.Error
 	switch {
+	case errdefs.IsNotFound(err) && strings.Contains(err.Error(), "no match for platform in manifest"):
+		return imageError(driver.ErrImageNotFound, fmt.Sprintf("image manifest does not contain descriptor matching platform '%s'", platforms.DefaultString()))
 	case errdefs.IsNotFound(err):
 		return imageError(driver.ErrImageNotFound, err.Error())
 	case errors.Is(err, docker.ErrInvalidAuthorization):

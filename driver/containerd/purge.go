@@ -208,6 +208,7 @@ func (p paths) shims() (pids []int) {
 func (d *Driver) purgeCgroups(ctx context.Context) error {
 	c, root := d.host.cgroups, d.paths.cgroup()
 	for patience := time.Now().Add(3 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		c.kill(root)
 		c.remove(root)
 		left := slices.DeleteFunc(c.dirs(root), func(dir string) bool {
 			_, err := os.Stat(dir)

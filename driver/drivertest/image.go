@@ -82,6 +82,19 @@ func (r *Registry) Push(t testing.TB, repoTag string, img v1.Image) string {
 	return ref.String()
 }
 
+// PushIndex is Push for an index of images.
+func (r *Registry) PushIndex(t testing.TB, repoTag string, index v1.ImageIndex) string {
+	t.Helper()
+	ref, err := name.ParseReference(r.Host+"/"+repoTag, name.Insecure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.WriteIndex(ref, index); err != nil {
+		t.Fatalf("push %s: %v", ref, err)
+	}
+	return ref.String()
+}
+
 // File of an image's layer. A Link is a symbolic link, a Dir a directory.
 type File struct {
 	Path string
