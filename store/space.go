@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sys/unix"
 )
@@ -61,14 +62,11 @@ func (db *DB) keepSpace() {
 func (db *DB) lookForSpace(sp *space) {
 	grown := db.written.Load() - sp.written
 	err := db.checkSpace()
-	if grown >= compactBytes || grown > 0 && (time.Since(sp.compacted) >= compactAge || err != nil) {
+	full := err != nil && !errors.Is(err, errDisk)
+	if grown >= compactBytes || grown > 0 && time.Since(sp.compacted) >= compactAge || full {
 		*sp = space{time.Now(), db.written.Load()}
-		var opts []clientv3.CompactOption
-		if errors.Is(err, errAlarm) {
-			opts = append(opts, clientv3.WithCompactPhysical()) // wait for its effect
-		}
-		if _, err := db.client.Compact(db.ctx, db.now.Load().rev, opts...); err != nil && db.ctx.Err() == nil {
-			db.log.Warn("etcd's history cannot be compacted", "err", err)
+		if cerr := db.compact(err); cerr != nil && db.ctx.Err() == nil {
+			db.log.Warn("etcd's history cannot be compacted", "err", cerr)
 		}
 	}
 	if errors.Is(err, errAlarm) {
@@ -83,8 +81,35 @@ func (db *DB) lookForSpace(sp *space) {
 	}
 }
 
-// errAlarm says that etcd itself refuses to write.
-var errAlarm = fmt.Errorf("%w: etcd has raised its space alarm", ErrFull)
+// compact drops the embedded etcd's history. full is why rows are refused, if
+// they are.
+func (db *DB) compact(full error) error {
+	rev := db.now.Load().rev
+	var opts []clientv3.CompactOption
+	switch {
+	case errors.Is(full, errAlarm):
+		opts = append(opts, clientv3.WithCompactPhysical()) // wait for its effect
+	case full != nil && !errors.Is(full, errDisk):
+		// What is deleted counts as free only as etcd's file is written on.
+		resp, err := db.client.Put(db.ctx, db.prefix+".full", "")
+		if err != nil {
+			return err
+		}
+		rev = resp.Header.Revision
+	}
+	_, err := db.client.Compact(db.ctx, rev, opts...)
+	if errors.Is(err, rpctypes.ErrCompacted) {
+		return nil
+	}
+	return err
+}
+
+var (
+	// errAlarm says that etcd itself refuses to write.
+	errAlarm = fmt.Errorf("%w: etcd has raised its space alarm", ErrFull)
+	// errDisk says that others use the disk up.
+	errDisk = fmt.Errorf("%w: the disk is nearly full", ErrFull)
+)
 
 // checkSpace returns an error that says why no rows may be put.
 func (db *DB) checkSpace() error {
@@ -92,7 +117,7 @@ func (db *DB) checkSpace() error {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(s.dir, &fs); err == nil {
 		if free := int64(fs.Bavail) * int64(fs.Bsize); free < s.reserve {
-			return fmt.Errorf("%w: the disk of %s has %d MiB free, %d MiB are needed", ErrFull, s.dir, free>>20, s.reserve>>20)
+			return fmt.Errorf("%w: %s has %d MiB free, %d MiB are needed", errDisk, s.dir, free>>20, s.reserve>>20)
 		}
 	}
 	for _, a := range s.etcd.Alarms() {
