@@ -46,6 +46,8 @@ type Service struct {
 	// Written by the service loop.
 	SteadyAt *time.Time  // since when the service is steady, nil while it is not
 	Stable   *Deployment // the last one that completed: where a failed one rolls back to
+	// No task moves to another zone before.
+	RebalanceAt time.Time
 }
 
 // Deployment is one rollout of a service. Handlers make it; from then on the
@@ -73,6 +75,7 @@ type Deployment struct {
 	CapacityStrategy []types.CapacityProviderStrategyItem
 	Throttle         int32 // rounds in a row of tasks that never reached RUNNING
 	QuickExits       int32 // tasks in a row that ended by themselves soon after RUNNING
+	Extra            int32 // tasks beyond the desired count, while one moves to another zone
 }
 
 // ServiceEvents are a service's newest events, newest first, at most 100. The

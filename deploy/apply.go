@@ -27,6 +27,7 @@ const (
 // pass looks at one service and does what its plan says. It returns how soon
 // to look again: 0 at once, negative when something happens.
 func (e *Engine) pass(ctx context.Context, key string, now time.Time) (time.Duration, error) {
+	e.passes.Add(1)
 	v, ok := e.gather(key, now)
 	if !ok {
 		return -1, nil
@@ -203,7 +204,8 @@ func (a *applier) launch(tx *store.Tx, s *cluster.Service) (lines []message, act
 	a.more = n < a.c.Start
 	def, ok := cluster.TaskDefinitions.Get(tx, cluster.TaskDefinitionKey(s.Scope, d.Family, d.Revision))
 	if !ok {
-		return nil, nil, fmt.Errorf("deploy: %s names task definition %s:%d, which is gone", s.ARN(), d.Family, d.Revision)
+		d.PlacementFailure = "was unable to place a task. Reason: its task definition is gone: update the service to another one."
+		return []message{{Text: "(service " + s.Name + ") " + d.PlacementFailure, Once: once}}, nil, nil
 	}
 	var tasks []cluster.Task
 	var failures []types.Failure

@@ -11,6 +11,7 @@ package deploy
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/dhowhq/dhow/store"
@@ -60,6 +61,8 @@ type Engine struct {
 	settle time.Duration
 	queue  *queue
 	index  *index // of the services, while this process leads
+	zones  *zones // of the nodes, while this process leads
+	passes atomic.Int64
 }
 
 // New returns an Engine that Run starts.

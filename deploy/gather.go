@@ -26,14 +26,17 @@ func (e *Engine) gather(key string, now time.Time) (v view, ok bool) {
 					v.Leaving[t.Instance] = !there || i.Status == types.ContainerInstanceStatusDraining
 				}
 			}
+			if e.cfg.Targets == nil {
+				continue
+			}
 			if b := places(r, v.Service, t); len(b) > 0 {
 				v.Bound[t.ID] = b
 			}
 		}
 		return nil
 	})
-	if e.cfg.Targets == nil {
-		return v, ok
+	if e.zones != nil {
+		v.Zones = e.zones.of(v.Service)
 	}
 	for _, bound := range v.Bound {
 		for i := range bound {

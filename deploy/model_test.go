@@ -28,7 +28,8 @@ type world struct {
 }
 
 func (w *world) view() view {
-	v := view{Now: w.now, Settle: 5 * time.Second, Service: w.svc, Leaving: w.leaving, Bound: map[string][]Bound{}}
+	v := view{Now: w.now, Settle: 5 * time.Second, Service: w.svc, Leaving: w.leaving, Bound: map[string][]Bound{},
+		Zones: []string{"a", "b", "c"}}
 	for _, t := range w.tasks {
 		if t.Last == cluster.Stopped && t.Noted {
 			continue
@@ -122,11 +123,29 @@ func (w *world) apply(c Changes) {
 		w.serial++
 		t := task(fmt.Sprintf("t%03d", w.serial), w.svc.Primary().ID, starting, on(fmt.Sprint("i", w.serial%2+1)))
 		t.CreatedAt = w.now
+		t.Zone = w.zone()
 		if w.checks {
 			checked("UNKNOWN")(&t)
 		}
 		w.tasks = append(w.tasks, t)
 	}
+}
+
+// zone is the one with the fewest tasks, as placement chooses.
+func (w *world) zone() string {
+	n := map[string]int{}
+	for _, t := range w.tasks {
+		if t.Last != cluster.Stopped {
+			n[t.Zone]++
+		}
+	}
+	best := "a"
+	for _, z := range []string{"b", "c"} {
+		if n[z] < n[best] {
+			best = z
+		}
+	}
+	return best
 }
 
 // progress moves one task or target on, if it can.
@@ -167,6 +186,9 @@ func TestModel(t *testing.T) {
 		w.svc = service(rapid.Int32Range(0, 6).Draw(t, "desired"), percents(pair[0], pair[1]))
 		if rapid.Bool().Draw(t, "breaker") {
 			breaker(rapid.Bool().Draw(t, "rollback"))(&w.svc)
+		}
+		if rapid.Bool().Draw(t, "rebalancing") {
+			w.svc.ZoneRebalancing = types.AvailabilityZoneRebalancingEnabled
 		}
 		some := func() int { return rapid.IntRange(0, len(w.tasks)-1).Draw(t, "task") }
 		deployments := 0
@@ -221,13 +243,26 @@ func (w *world) settle(t *rapid.T) {
 		for i := range w.tasks {
 			w.progress(i, false, false)
 		}
-		if w.step(t) && w.svc.SteadyAt != nil {
+		if w.step(t) && w.svc.SteadyAt != nil && w.svc.Primary().Extra == 0 && !w.now.Before(w.svc.RebalanceAt) {
 			break
 		}
 	}
 	d := w.svc.Primary()
 	if d.RolloutState == types.DeploymentRolloutStateFailed {
 		return // stays as it is, by definition
+	}
+	zones := map[string]int{}
+	for _, x := range w.tasks {
+		if x.Last == cluster.Running {
+			zones[x.Zone]++
+		}
+	}
+	if _, most := bounds(w.svc.Configuration, int(w.svc.DesiredCount)); w.svc.ZoneRebalancing != "" && most > int(w.svc.DesiredCount) && w.svc.SteadyAt != nil {
+		for _, z := range []string{"a", "b", "c"} {
+			if zones[z] > zones["a"]+1 || zones[z] > zones["b"]+1 || zones[z] > zones["c"]+1 {
+				t.Fatalf("zones are out of balance: %v", zones)
+			}
+		}
 	}
 	// Minimum and maximum may leave no way: 100/150 of one task.
 	if least, most := bounds(w.svc.Configuration, int(w.svc.DesiredCount)); least == most && len(w.svc.Deployments) > 1 {

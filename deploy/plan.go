@@ -16,6 +16,7 @@ type view struct {
 	Tasks   []cluster.Task     // those that are open
 	Leaving map[string]bool    // ids of container instances that take no part any more: DRAINING or gone
 	Bound   map[string][]Bound // by task ID: its places in target groups
+	Zones   []string           // where tasks of the service may run
 }
 
 // Bound is a task's place in one target group.
@@ -92,6 +93,7 @@ func plan(v view) Changes {
 	p.accountEnds()
 	p.accountHealth()
 	p.breaker()
+	p.rebalance()
 	p.roll()
 	p.balancers()
 	p.finish()

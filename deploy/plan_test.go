@@ -237,6 +237,47 @@ func TestLeavingInstances(t *testing.T) {
 	}
 }
 
+func TestRebalance(t *testing.T) {
+	enabled := func(s *cluster.Service) { s.ZoneRebalancing = types.AvailabilityZoneRebalancingEnabled }
+	a := func(id string, change ...func(*cluster.Task)) cluster.Task {
+		return task(id, "new", append(change, in("us-east-1a", "n1"))...)
+	}
+	b := func(id string, change ...func(*cluster.Task)) cluster.Task {
+		return task(id, "new", append(change, in("us-east-1b", "n2"))...)
+	}
+	moving := func(s *cluster.Service) { s.Deployments[0].Extra = 1 }
+	newer := func(t *cluster.Task) { t.CreatedAt = noon.Add(-time.Minute) }
+	two := []string{"us-east-1a", "us-east-1b"}
+	for _, c := range []struct {
+		name  string
+		svc   cluster.Service
+		zones []string
+		tasks []cluster.Task
+		want  string
+		wait  time.Duration // RebalanceAt from now
+	}{
+		{"crowded", service(2, completed, enabled), two, []cluster.Task{a("1"), a("2")}, "start 1, new COMPLETED", 0},
+		{"even", service(3, completed, enabled), two, []cluster.Task{a("1"), a("2"), b("3")}, "new COMPLETED", 0},
+		{"one zone", service(2, completed, enabled), two[:1], []cluster.Task{a("1"), a("2")}, "new COMPLETED", 0},
+		{"off", service(2, completed), two, []cluster.Task{a("1"), a("2")}, "new COMPLETED", 0},
+		{"no room", service(2, completed, enabled, percents(50, 100)), two, []cluster.Task{a("1"), a("2")}, "new COMPLETED", 0},
+		{"under way", service(2, completed, enabled, moving), two, []cluster.Task{a("1"), a("2"), b("3", starting)}, "new COMPLETED", 0},
+		{"moved", service(2, completed, enabled, moving), two, []cluster.Task{a("1"), a("2"), b("3", newer)}, "stop 1, new COMPLETED", moveEvery},
+		{"in vain", service(2, completed, enabled, moving), two, []cluster.Task{a("1"), a("2"), a("3", newer)}, "stop 3, new COMPLETED", moveRefused},
+		{"a deployment comes between", service(2, enabled, moving), two, []cluster.Task{a("1"), a("2"), b("3", starting)}, "stop 3, new IN_PROGRESS", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := plan(view{Now: noon, Service: c.svc, Tasks: c.tasks, Zones: c.zones})
+			if s := show(got); s != c.want {
+				t.Errorf("got  %s\nwant %s", s, c.want)
+			}
+			if at := got.Service.RebalanceAt; c.wait == 0 != at.IsZero() || !at.IsZero() && at.Sub(noon) != c.wait {
+				t.Errorf("again at %v", at)
+			}
+		})
+	}
+}
+
 // TestPlanChangesNothingOfItsInput: rows are shared with the store's cache.
 func TestPlanChangesNothingOfItsInput(t *testing.T) {
 	s := service(1, withOld, breaker(true), func(s *cluster.Service) { s.Deployments[0].FailedTasks = 3 })

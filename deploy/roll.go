@@ -48,7 +48,11 @@ func (p *planner) roll() {
 		}
 	}
 
-	need := max(desired-len(good), 0)
+	count := desired
+	if primary != nil {
+		count += int(primary.Extra)
+	}
+	need := max(count-len(good), 0)
 	start := min(need, max(most-exist, 0))
 	failed := primary == nil || primary.RolloutState == types.DeploymentRolloutStateFailed
 	switch {
@@ -61,7 +65,7 @@ func (p *planner) roll() {
 	p.c.Start = start
 
 	// More than wanted: the last word in a scale-in.
-	if extra := len(good) - desired; extra > 0 {
+	if extra := len(good) - count; extra > 0 {
 		for _, t := range scaleIn(good, extra) {
 			p.stop(t, p.scaling(primary))
 		}

@@ -15,6 +15,7 @@ const (
 	retryError  = time.Second            // after the store failed
 	wakeEvery   = 250 * time.Millisecond // services that wait for capacity are woken no oftener
 	groupsEvery = 20 * time.Millisecond  // services with target groups are looked at no oftener for their sake
+	zonesEvery  = time.Second            // the nodes' zones are read no oftener
 	sweepEvery  = 10 * time.Minute
 )
 
@@ -27,8 +28,11 @@ func (e *Engine) lead(ctx context.Context) {
 	defer cancel()
 	e.queue.clear()
 	defer e.queue.clear()
-	e.index = newIndex()
+	e.index, e.zones = newIndex(), new(zones)
 	defer e.follow()()
+	nodes, unwatch := e.cfg.DB.Watch(cluster.Nodes, cluster.Instances)
+	defer unwatch()
+	e.zones.read(e.cfg.DB)
 
 	// Followed first, listed then: no service is missed.
 	var keys []string
@@ -47,7 +51,7 @@ func (e *Engine) lead(ctx context.Context) {
 	for range e.cfg.Workers {
 		workers.Go(func() { e.work(ctx) })
 	}
-	workers.Go(func() { e.listen(ctx) })
+	workers.Go(func() { e.listen(ctx, nodes) })
 	workers.Wait()
 }
 
@@ -115,7 +119,7 @@ func (e *Engine) follow() (stop func()) {
 }
 
 // listen serves the signals that concern more than one service, and sweeps.
-func (e *Engine) listen(ctx context.Context) {
+func (e *Engine) listen(ctx context.Context, nodes <-chan struct{}) {
 	var groups <-chan struct{}
 	if e.cfg.Targets != nil {
 		groups = e.cfg.Targets.Changed()
@@ -123,8 +127,8 @@ func (e *Engine) listen(ctx context.Context) {
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
 	// A signal that was just served is served again after a pause.
-	var pausedGroups, pausedWake <-chan time.Time
-	listenGroups, listenWake := groups, (<-chan struct{})(e.index.woken)
+	var pausedGroups, pausedWake, pausedNodes <-chan time.Time
+	listenGroups, listenWake, listenNodes := groups, (<-chan struct{})(e.index.woken), nodes
 	for {
 		select {
 		case <-ctx.Done():
@@ -143,6 +147,15 @@ func (e *Engine) listen(ctx context.Context) {
 			listenWake, pausedWake = nil, time.After(wakeEvery)
 		case <-pausedWake:
 			listenWake, pausedWake = e.index.woken, nil
+		case <-listenNodes:
+			if opened := e.zones.read(e.cfg.DB); len(opened) > 0 {
+				for _, k := range e.zones.services(e.cfg.DB, opened) {
+					e.queue.add(k)
+				}
+			}
+			listenNodes, pausedNodes = nil, time.After(zonesEvery)
+		case <-pausedNodes:
+			listenNodes, pausedNodes = nodes, nil
 		case <-e.index.touched:
 			for _, k := range e.leaving() {
 				e.queue.add(k)

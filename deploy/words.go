@@ -73,6 +73,9 @@ func unplaced(lt types.LaunchType, failures []types.Failure) (text, code string)
 	case code == launch.NoAddress:
 		return "was unable to place a task. Reason: " + deref(f.Detail) + ". " + troubleshooting, code
 	}
+	if f.Arn == nil || *f.Arn == "" {
+		return "was unable to place a task. Reason: " + strings.TrimSuffix(code, ".") + ". " + troubleshooting, code
+	}
 	why := "encountered error '" + code + "'"
 	switch code {
 	case scheduler.ReasonCPU:
