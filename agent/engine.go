@@ -35,9 +35,10 @@ type engine struct {
 	samples samples
 	healthy chan struct{} // a token: health has changed
 
-	mu     sync.Mutex
-	tasks  map[string]*task // by id
-	buried map[string]time.Time
+	mu       sync.Mutex
+	draining bool             // StopAll: no new tasks
+	tasks    map[string]*task // by id
+	buried   map[string]time.Time
 }
 
 func newEngine(c Config) *engine {
@@ -145,6 +146,10 @@ func (e *engine) take(msg acs.Task) error {
 	e.mu.Lock()
 	t, there := e.tasks[id]
 	_, dead := e.buried[id]
+	if !there && !dead && e.draining && !stop {
+		e.mu.Unlock()
+		return errDraining
+	}
 	if !there && !dead {
 		t = newTask(e, msg)
 		e.tasks[id] = t

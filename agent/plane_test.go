@@ -132,16 +132,17 @@ func (p *plane) api(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the agent has gone
 	}
-	p.mu.Lock()
-	fail := p.fail
-	p.mu.Unlock()
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	if fail != nil {
-		if code, status := fail(op); code != "" {
-			w.WriteHeader(status)
-			json.NewEncoder(w).Encode(map[string]string{"__type": code, "message": "as the test wants"})
-			return
+	code, status := "", 0
+	p.note(func() {
+		if p.fail != nil {
+			code, status = p.fail(op)
 		}
+	})
+	if code != "" {
+		w.WriteHeader(status)
+		json.NewEncoder(w).Encode(map[string]string{"__type": code, "message": "as the test wants"})
+		return
 	}
 	switch op {
 	case "RegisterContainerInstance":
@@ -236,6 +237,13 @@ func (p *plane) tcs(w http.ResponseWriter, r *http.Request) {
 			}
 		})
 	}
+}
+
+// nth is how many ACS sessions there were, and the newest.
+func (p *plane) nth() (int, *websocket.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sessions, p.session
 }
 
 // until waits for cond, which is called with p.mu held.
@@ -383,5 +391,16 @@ func box(name, script string) types.ContainerDefinition {
 	return types.ContainerDefinition{
 		Name: &name, Image: aws.String("busybox:1"), Essential: aws.Bool(true),
 		Command: []string{"sh", "-c", script},
+	}
+}
+
+// discard is an API for tasks that answers nothing.
+func discard(l net.Listener) error {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		c.Close()
 	}
 }
