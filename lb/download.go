@@ -46,9 +46,9 @@ func (c *conn) response(w http.ResponseWriter, r *http.Request, body *upload) (*
 	}
 }
 
-// passOn gives the response to the client and reports whether all of it was
-// read from the target. It panics when the response breaks off.
-func (x *exchange) passOn(p *plan, c *conn, w http.ResponseWriter, r *http.Request, resp *http.Response) bool {
+// passOn gives the response to the client. It panics when the response breaks
+// off.
+func (x *exchange) passOn(p *plan, c *conn, w http.ResponseWriter, resp *http.Response) {
 	h := w.Header()
 	also := named(resp.Header)
 	for k, vv := range resp.Header {
@@ -76,7 +76,6 @@ func (x *exchange) passOn(p *plan, c *conn, w http.ResponseWriter, r *http.Reque
 	for k, vv := range resp.Trailer {
 		h[k] = vv
 	}
-	return true
 }
 
 // copyBody copies the response's body. What has arrived is passed on before

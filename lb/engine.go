@@ -222,9 +222,10 @@ func (e *Engine) takeDirty() map[dirt]struct{} {
 	e.dirtyMu.Lock()
 	defer e.dirtyMu.Unlock()
 	dirty := e.dirty
-	if len(dirty) > 0 {
-		e.dirty = map[dirt]struct{}{}
+	if len(dirty) == 0 {
+		return nil
 	}
+	e.dirty = map[dirt]struct{}{}
 	return dirty
 }
 

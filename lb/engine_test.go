@@ -228,3 +228,29 @@ func TestForward(t *testing.T) {
 		t.Errorf("ten requests went to %v, want five each", seen)
 	}
 }
+
+// Tx spares the tests an import.
+type Tx = store.Tx
+
+func (r *rig) balancerRow(name string) (b LoadBalancer, ok bool) {
+	r.db.View(func(rd store.Reader) error {
+		b, ok = LoadBalancers.Get(rd, home.Key(name))
+		return nil
+	})
+	return b, ok
+}
+
+func (r *rig) targets(g TargetGroup) (all []Target) {
+	r.db.View(func(rd store.Reader) error {
+		for t := range TargetsOf(rd, g) {
+			all = append(all, Target{ID: t.ID, Port: t.Port, Zone: t.Zone})
+		}
+		return nil
+	})
+	return all
+}
+
+// Reader spares the tests an import.
+type Reader = store.Reader
+
+func itoa(n int32) string { return strconv.Itoa(int(n)) }

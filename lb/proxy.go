@@ -41,6 +41,9 @@ var exchanges = sync.Pool{New: func() any { return &exchange{buf: make([]byte, 3
 var (
 	errAgain = errors.New("another target may be tried")
 	errBad   = errors.New("the target's response is not valid HTTP")
+
+	// The client stopped sending its body.
+	errStalled = errors.New("the client sent nothing for the idle timeout")
 )
 
 // proxy forwards a request to a target, to another one if that fails before it
@@ -83,6 +86,8 @@ func (p *plan) proxy(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case err == nil:
 			return
+		case errors.Is(err, errStalled):
+			status = http.StatusRequestTimeout
 		case r.Context().Err() != nil:
 			panic(http.ErrAbortHandler)
 		case isTimeout(err):
@@ -93,6 +98,9 @@ func (p *plan) proxy(w http.ResponseWriter, r *http.Request) {
 		if !errors.Is(err, errAgain) {
 			break
 		}
+	}
+	if x.stream {
+		w.Header().Set("Connection", "close") // the body, or part of it, is still to come
 	}
 	p.fail(w, status)
 }
@@ -198,7 +206,7 @@ func (x *exchange) roundTrip(p *plan, t *target, c *conn, w http.ResponseWriter,
 
 	resp, err := c.response(w, r, body)
 	if err != nil {
-		return err
+		return body.blame(err)
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		if upgrade == "" {
@@ -207,10 +215,16 @@ func (x *exchange) roundTrip(p *plan, t *target, c *conn, w http.ResponseWriter,
 		p.tunnel(t, c, w, resp, stop)
 		return nil
 	}
-	ok := x.passOn(p, c, w, r, resp)
-	if !body.finish() || !ok {
+	x.passOn(p, c, w, resp)
+	if !body.finish(chunked(r, resp)) {
 		return nil
 	}
 	keep = !resp.Close && c.br.Buffered() == 0
 	return nil
+}
+
+// chunked says whether net/http sends the response to r in chunks.
+func chunked(r *http.Request, resp *http.Response) bool {
+	return r.ProtoAtLeast(1, 1) && resp.ContentLength < 0 && r.Method != http.MethodHead &&
+		resp.StatusCode != http.StatusNoContent && resp.StatusCode != http.StatusNotModified
 }

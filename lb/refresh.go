@@ -81,7 +81,9 @@ func (e *Engine) refreshTarget(r store.Reader, g *group, reg Registration, again
 	case !g.used:
 		e.shelve(t, notInUse)
 		return
-	case reg.Zone != "" && reg.Zone != "all" && !g.zones[reg.Zone]:
+	case g.row.Type == "ip" && reg.Zone != "" && reg.Zone != "all" && !g.zones[reg.Zone]:
+		// Not so for instances: the zone of a machine that is no machine of
+		// AWS's is no more than a label.
 		e.shelve(t, otherZone)
 		return
 	case !known:

@@ -67,14 +67,18 @@ func (e *Engine) registered(ctx context.Context, arn string, targets []Target, f
 	return nil
 }
 
-// Health returns what a target is, in the words of DescribeTargetHealth:
-// initial, healthy, unhealthy, draining or unused, and the reason code.
+// Health returns what a target is: initial, healthy, unhealthy, draining or
+// unused, and the reason's description; "" for a target that is not
+// registered.
 func (e *Engine) Health(groupARN string, t Target) (state, reason string) {
 	h := e.Describe(groupARN, t)
-	return string(h.State), h.Reason
+	if h == unregistered {
+		return "", ""
+	}
+	return string(h.State), h.Description
 }
 
-// Describe is Health with the reason's description.
+// Describe returns a target's health in the words of DescribeTargetHealth.
 func (e *Engine) Describe(groupARN string, t Target) Health {
 	kind, name, _ := nameOf(groupARN)
 	if kind != "targetgroup" {

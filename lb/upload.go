@@ -19,9 +19,10 @@ type upload struct {
 	idle  time.Duration
 	armed time.Time
 
-	held bool          // waits for the target's 100 Continue
-	done chan struct{} // nil while it is not under way
-	err  error         // read after done
+	held    bool          // waits for the target's 100 Continue
+	done    chan struct{} // nil while it is not under way
+	err     error         // read after done
+	stalled bool          // read after done: it was the client that sent nothing
 }
 
 // upload begins to send the body, if there is one that is not sent yet.
@@ -30,6 +31,10 @@ func (x *exchange) upload(p *plan, c *conn, w http.ResponseWriter, r *http.Reque
 		return nil
 	}
 	u := &upload{x: x, c: c, rc: http.NewResponseController(w), r: r, idle: p.idle, held: x.expect}
+	u.rc.EnableFullDuplex() // what cannot be told so is duplex anyway
+	// A client that stalls shall be noticed before the target, which then
+	// stalls as well, is blamed.
+	c.begin(c.idle + time.Second)
 	if !u.held {
 		u.start()
 	}
@@ -58,29 +63,88 @@ func (u *upload) wait() {
 	select {
 	case <-u.done:
 	default:
-		// The response came first. Wake the reader, and have the client's
-		// connection closed: what is left of the body is still on it.
+		// The response, or its failure, came first: wake whatever the body waits for.
 		u.rc.SetReadDeadline(time.Unix(1, 0))
 		u.c.SetDeadline(time.Unix(1, 0))
 		<-u.done
 	}
 }
 
-// finish reports whether the whole body was sent, now that the response has
-// ended.
-func (u *upload) finish() bool {
+// blame finds the cause of a failure to get a response.
+func (u *upload) blame(err error) error {
+	if u == nil || u.done == nil {
+		return err
+	}
+	if u.r.Context().Err() == nil {
+		return err
+	}
+	// net/http cancels a request whose body cannot be read: the upload has
+	// ended, or is about to.
+	select {
+	case <-u.done:
+		if u.stalled {
+			return errStalled
+		}
+	case <-time.After(bodyPatience):
+	}
+	return err
+}
+
+// bodyPatience is how long the rest of a request's body may take after the
+// whole response has come.
+const bodyPatience = 100 * time.Millisecond
+
+// finish reports whether the whole body was sent, now that the whole response
+// has been passed on. If it was not, the client's connection is of no use any
+// more, since what is left of the body is still on it: finish closes it.
+func (u *upload) finish(chunked bool) bool {
 	if u == nil {
 		return true
 	}
 	if u.done == nil {
-		return false
+		return false // held back, and net/http closes the connection
 	}
 	select {
 	case <-u.done:
-		return u.err == nil
 	default:
-		return false
+		u.rc.Flush()
+		patience := time.NewTimer(bodyPatience)
+		select {
+		case <-u.done:
+		case <-patience.C:
+		}
+		patience.Stop()
 	}
+	u.wait()
+	if u.err == nil {
+		return true
+	}
+	if u.r.ProtoMajor == 1 {
+		u.hangUp(chunked)
+	}
+	return false
+}
+
+// hangUp ends the response and closes the client's connection, but not before
+// the client has had time to read: unread input makes the kernel reset it.
+// net/http would take what is left of the body for the next request.
+func (u *upload) hangUp(chunked bool) {
+	u.rc.Flush()
+	client, _, err := u.rc.Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	client.SetDeadline(time.Now().Add(time.Second))
+	if chunked {
+		io.WriteString(client, "0\r\n\r\n")
+	}
+	if h, ok := client.(interface{ CloseWrite() error }); ok {
+		h.CloseWrite()
+	}
+	go func() {
+		io.Copy(io.Discard, io.LimitReader(client, 1<<20))
+		client.Close()
+	}()
 }
 
 // Read reads the client's body, for as long as something moves.
@@ -90,7 +154,9 @@ func (u *upload) Read(p []byte) (int, error) {
 		u.rc.SetReadDeadline(now.Add(u.idle))
 	}
 	u.c.arm()
-	return u.r.Body.Read(p)
+	n, err := u.r.Body.Read(p)
+	u.stalled = isTimeout(err)
+	return n, err
 }
 
 // send copies the body, in chunks if its length is not known.
