@@ -27,40 +27,39 @@ func refuse(fields []refusal) error {
 }
 
 func refuseOnCreate(in *ecs.CreateServiceInput) error {
-	controller := types.DeploymentControllerType("")
-	if in.DeploymentController != nil {
-		controller = in.DeploymentController.Type
-	}
-	return refuse([]refusal{
+	return refuse(append([]refusal{
 		{in.SchedulingStrategy == types.SchedulingStrategyDaemon, "schedulingStrategy DAEMON", "Use REPLICA."},
-		otherController(controller),
-		{len(in.ServiceRegistries) > 0, "serviceRegistries", "Leave it out; tasks are reached through load balancers."},
-		connects(in.ServiceConnectConfiguration),
-		{len(in.VolumeConfigurations) > 0, "volumeConfigurations", "dhow attaches no EBS volumes: use a host or docker volume of the task definition."},
-		{len(in.VpcLatticeConfigurations) > 0, "vpcLatticeConfigurations", "Use loadBalancers."},
-		{len(in.GatewayConnectors) > 0, "gatewayConnectors", "Use loadBalancers."},
-		{in.Monitoring != nil && len(in.Monitoring.MetricConfigurations) > 0, "monitoring", "Leave it out."},
-	})
+	}, refusals(in.DeploymentController, in.ServiceRegistries, in.ServiceConnectConfiguration, in.VolumeConfigurations,
+		in.VpcLatticeConfigurations, in.GatewayConnectors, in.Monitoring)...))
 }
 
 func refuseOnUpdate(in *ecs.UpdateServiceInput) error {
-	controller := types.DeploymentControllerType("")
-	if in.DeploymentController != nil {
-		controller = in.DeploymentController.Type
-	}
-	return refuse([]refusal{
-		otherController(controller),
-		{len(in.ServiceRegistries) > 0, "serviceRegistries", "Leave it out; tasks are reached through load balancers."},
-		connects(in.ServiceConnectConfiguration),
-		{len(in.VolumeConfigurations) > 0, "volumeConfigurations", "dhow attaches no EBS volumes: use a host or docker volume of the task definition."},
-		{len(in.VpcLatticeConfigurations) > 0, "vpcLatticeConfigurations", "Use loadBalancers."},
-		{len(in.GatewayConnectors) > 0, "gatewayConnectors", "Use loadBalancers."},
-		{in.Monitoring != nil && len(in.Monitoring.MetricConfigurations) > 0, "monitoring", "Leave it out."},
-	})
+	return refuse(refusals(in.DeploymentController, in.ServiceRegistries, in.ServiceConnectConfiguration, in.VolumeConfigurations,
+		in.VpcLatticeConfigurations, in.GatewayConnectors, in.Monitoring))
 }
 
-func otherController(c types.DeploymentControllerType) refusal {
-	return refusal{c != "" && c != types.DeploymentControllerTypeEcs, "deploymentController " + string(c), "Use ECS, whose deployments are rolling updates."}
+// refusals are of what both calls take. docs/coverage-notes.tsv has a line for
+// each field.
+func refusals(controller *types.DeploymentController, registries []types.ServiceRegistry, connect *types.ServiceConnectConfiguration,
+	volumes []types.ServiceVolumeConfiguration, lattice []types.VpcLatticeConfiguration, gateways []types.GatewayConnector,
+	monitoring *types.MonitoringConfiguration) []refusal {
+	return []refusal{
+		otherController(controller),
+		{len(registries) > 0, "serviceRegistries", "Leave it out; tasks are reached through load balancers."},
+		connects(connect),
+		{len(volumes) > 0, "volumeConfigurations", "dhow attaches no EBS volumes: use a host or docker volume of the task definition."},
+		{len(lattice) > 0, "vpcLatticeConfigurations", "Use loadBalancers."},
+		{len(gateways) > 0, "gatewayConnectors", "Use loadBalancers."},
+		{monitoring != nil && len(monitoring.MetricConfigurations) > 0, "monitoring", "Leave it out."},
+	}
+}
+
+func otherController(c *types.DeploymentController) refusal {
+	var kind types.DeploymentControllerType
+	if c != nil {
+		kind = c.Type
+	}
+	return refusal{kind != "" && kind != types.DeploymentControllerTypeEcs, "deploymentController " + string(kind), "Use ECS, whose deployments are rolling updates."}
 }
 
 // connects refuses Service Connect, but for a configuration that says off.
@@ -68,12 +67,11 @@ func connects(c *types.ServiceConnectConfiguration) refusal {
 	return refusal{c != nil && c.Enabled, "serviceConnectConfiguration", "Use loadBalancers, or the addresses of tasks."}
 }
 
-// checkDeploymentConfiguration checks c and fills in AWS's defaults for a
-// REPLICA service.
-func checkDeploymentConfiguration(c types.DeploymentConfiguration) (types.DeploymentConfiguration, error) {
+// configurationRefusals are of a deployment configuration's fields.
+func configurationRefusals(c types.DeploymentConfiguration) []refusal {
 	early := c.EarlySuccessCriteria != nil && c.EarlySuccessCriteria.Enable
 	alarms := c.Alarms != nil && (c.Alarms.Enable || len(c.Alarms.AlarmNames) > 0)
-	err := refuse([]refusal{
+	return []refusal{
 		{c.Strategy != "" && c.Strategy != types.DeploymentStrategyRolling, "deploymentConfiguration.strategy " + string(c.Strategy), "Use ROLLING."},
 		{alarms, "deploymentConfiguration.alarms", "Use deploymentCircuitBreaker."},
 		{len(c.LifecycleHooks) > 0, "deploymentConfiguration.lifecycleHooks", "Leave it out."},
@@ -81,7 +79,13 @@ func checkDeploymentConfiguration(c types.DeploymentConfiguration) (types.Deploy
 		{c.CanaryConfiguration != nil, "deploymentConfiguration.canaryConfiguration", "Use strategy ROLLING."},
 		{c.LinearConfiguration != nil, "deploymentConfiguration.linearConfiguration", "Use strategy ROLLING."},
 		{early, "deploymentConfiguration.earlySuccessCriteria", "Leave it out."},
-	})
+	}
+}
+
+// checkDeploymentConfiguration checks c and fills in AWS's defaults for a
+// REPLICA service.
+func checkDeploymentConfiguration(c types.DeploymentConfiguration) (types.DeploymentConfiguration, error) {
+	err := refuse(configurationRefusals(c))
 	if err != nil {
 		return c, err
 	}
