@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
@@ -14,51 +16,60 @@ import (
 // commitTimeout bounds one attempt to send a batch.
 const commitTimeout = 10 * time.Second
 
-// commit sends batches, one at a time, until the store closes or fails. While
-// one is under way the next one fills.
+// commit sends batches until the store closes or fails.
 func (db *DB) commit() {
-	defer db.queue.fail(ErrClosed)
+	var flights sync.WaitGroup
+	defer func() {
+		flights.Wait()
+		db.queue.fail(ErrClosed)
+	}()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for db.ctx.Err() == nil {
-		b := db.queue.take(db.id)
-		if b == nil {
-			select {
-			case <-db.queue.wake:
-			case <-db.ctx.Done():
-			}
+		b, wait := db.queue.take(db.id)
+		if b != nil {
+			flights.Go(func() { db.send(b) })
 			continue
 		}
-		start := time.Now()
-		db.send(b)
-		if db.queue.expect(len(b.txs)) {
-			continue
+		var late <-chan time.Time
+		if wait > 0 {
+			timer.Reset(wait)
+			late = timer.C
 		}
 		select {
 		case <-db.queue.wake:
-		case <-time.After(min(time.Since(start)/4, time.Millisecond)):
+		case <-late:
 		case <-db.ctx.Done():
 		}
 	}
 }
 
 // send brings a batch to its end: committed, refused and taken apart, or
-// failed.
+// failed. Batches come to their ends in order.
 func (db *DB) send(b *batch) {
-	reloads, unsure := db.reloads.Load(), false
+	reloads, unsure, early := db.reloads.Load(), false, b.prev != nil
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		resp, err := db.try(b)
+		if b.prev != nil {
+			<-b.prev.done
+			b.prev = nil
+		}
 		switch {
+		case db.isOver(b):
+			return
 		case err == nil && resp.Succeeded:
 			db.finish(b, resp.Header.Revision)
 			return
+		case err == nil && early:
+			early = false // it may have overtaken the one before it
+			continue
 		case err == nil:
 			db.refused(b, resp, unsure, reloads)
 			return
-		case errors.Is(err, rpctypes.ErrNoSpace):
-			if db.noSpace(b, err) {
-				return
-			}
 		case definite(err):
 			db.rejected(b, err)
+			return
+		case errors.Is(err, rpctypes.ErrNoSpace) && db.noSpace(b, err):
 			return
 		}
 		// The batch may be in or not. To send it again is safe: if it is in,
@@ -68,11 +79,7 @@ func (db *DB) send(b *batch) {
 		select {
 		case <-time.After(wait):
 		case <-db.ctx.Done():
-			db.applying.Lock()
-			defer db.applying.Unlock()
-			if !b.over {
-				db.queue.drop(b, fmt.Errorf("%w: closed while etcd did not answer: %w", ErrUnknown, err), db.now.Load())
-			}
+			db.drop(b, fmt.Errorf("%w: closed while etcd did not answer: %w", ErrUnknown, err))
 			return
 		}
 	}
@@ -92,11 +99,27 @@ func (db *DB) try(b *batch) (*clientv3.TxnResponse, error) {
 		}
 	}
 	ops = append(ops, clientv3.OpPut(db.clockKey, b.id))
-	return db.client.Txn(ctx).
-		If(clientv3.Compare(clientv3.ModRevision(db.clockKey), "=", b.clock)).
-		Then(ops...).
-		Else(clientv3.OpGet(db.clockKey)).
-		Commit()
+	clock := clientv3.Compare(clientv3.Value(db.clockKey), "=", b.expect)
+	if b.expect == "" {
+		clock = clientv3.Compare(clientv3.ModRevision(db.clockKey), "=", 0)
+	}
+	return db.client.Txn(ctx).If(clock).Then(ops...).Else(clientv3.OpGet(db.clockKey)).Commit()
+}
+
+// isOver reports whether a batch has come to its end.
+func (db *DB) isOver(b *batch) bool {
+	db.applying.Lock()
+	defer db.applying.Unlock()
+	return b.over
+}
+
+// drop fails a batch, unless it has come to its end otherwise.
+func (db *DB) drop(b *batch, err error) {
+	db.applying.Lock()
+	defer db.applying.Unlock()
+	if !b.over {
+		db.queue.drop(b, err, db.now.Load())
+	}
 }
 
 // finish publishes a committed batch and lets its writers go on.
@@ -116,7 +139,7 @@ func (db *DB) finish(b *batch, rev int64) {
 			next.set(e, w.def, w.key, w.row)
 		}
 	}
-	next.rev, next.clock = rev, rev
+	next.rev, next.clock, next.clockID = rev, rev, b.id
 	for _, w := range b.changes {
 		if w.row != nil {
 			w.row.rev = rev
@@ -137,24 +160,48 @@ func (db *DB) finish(b *batch, rev int64) {
 // refused handles a batch that met another clock than it expected: its own, if
 // an earlier attempt went through after all, or that of another process.
 func (db *DB) refused(b *batch, resp *clientv3.TxnResponse, unsure bool, reloads int64) {
-	var clock int64
-	if kvs := resp.Responses[0].GetResponseRange().Kvs; len(kvs) > 0 {
-		clock = kvs[0].ModRevision
-		if string(kvs[0].Value) == b.id {
-			db.finish(b, clock)
-			return
-		}
+	kvs := resp.Responses[0].GetResponseRange().Kvs
+	done, err := db.lookBack(b, kvs)
+	if done {
+		return
 	}
-	db.catchUp(clock)
+	if err != nil {
+		db.log.Warn("etcd's history cannot be read", "err", err)
+	}
+	if len(kvs) > 0 {
+		db.catchUp(kvs[0].ModRevision)
+	}
+	if unsure && db.reloads.Load() != reloads {
+		db.drop(b, fmt.Errorf("%w: etcd compacted the history that tells", ErrUnknown))
+		return
+	}
 	db.applying.Lock()
 	defer db.applying.Unlock()
-	switch {
-	case b.over: // the watch found it on the way
-	case unsure && db.reloads.Load() != reloads:
-		db.queue.drop(b, fmt.Errorf("%w: etcd compacted the history that tells", ErrUnknown), db.now.Load())
-	default:
+	if !b.over { // or the watch has found it on the way
 		db.queue.rebase(db.now.Load())
 	}
+}
+
+// lookBack finds a batch in the clock's history, from a version of the clock
+// on, behind other batches of this process, and finishes it.
+func (db *DB) lookBack(b *batch, clock []*mvccpb.KeyValue) (done bool, err error) {
+	for len(clock) > 0 {
+		switch id := string(clock[0].Value); {
+		case id == b.id:
+			db.finish(b, clock[0].ModRevision)
+			return true, nil
+		case id == b.expect || db.queue.isFlying(id) == nil:
+			return false, nil
+		}
+		ctx, cancel := context.WithTimeout(db.alive, commitTimeout)
+		resp, err := db.client.Get(ctx, db.clockKey, clientv3.WithRev(clock[0].ModRevision-1))
+		cancel()
+		if err != nil {
+			return false, err
+		}
+		clock = resp.Kvs
+	}
+	return false, nil
 }
 
 // rejected handles a batch that etcd will not commit.
@@ -170,7 +217,7 @@ func (db *DB) rejected(b *batch, err error) {
 
 // noSpace handles a batch that etcd had no space for. The one that hits the
 // quota is committed in spite of the error: the clock tells. It reports whether
-// the batch has come to an end.
+// the batch has come to its end.
 func (db *DB) noSpace(b *batch, cause error) bool {
 	cause = db.full(cause)
 	ctx, cancel := context.WithTimeout(db.alive, commitTimeout)
@@ -179,18 +226,17 @@ func (db *DB) noSpace(b *batch, cause error) bool {
 	if err != nil {
 		return false
 	}
-	for _, kv := range resp.Kvs {
-		if string(kv.Value) == b.id {
-			db.finish(b, kv.ModRevision)
-		} else if kv.ModRevision > b.clock {
-			db.catchUp(kv.ModRevision)
-		}
+	done, err := db.lookBack(b, resp.Kvs)
+	if done {
+		return true
 	}
-	db.applying.Lock()
-	defer db.applying.Unlock()
-	if !b.over {
-		db.queue.drop(b, cause, db.now.Load())
+	if err != nil {
+		return false
 	}
+	if len(resp.Kvs) > 0 && string(resp.Kvs[0].Value) != b.expect {
+		db.catchUp(resp.Kvs[0].ModRevision)
+	}
+	db.drop(b, cause)
 	return true
 }
 

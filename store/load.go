@@ -71,7 +71,7 @@ func (db *DB) loadOnce(ctx context.Context, old *state) (*state, error) {
 // loadRow puts one key of etcd into s.
 func (db *DB) loadRow(s *state, e *edit, old *state, kv *mvccpb.KeyValue) error {
 	if string(kv.Key) == db.clockKey {
-		s.clock = kv.ModRevision
+		s.clock, s.clockID = kv.ModRevision, string(kv.Value)
 		return nil
 	}
 	d, key := db.parse(kv.Key)
@@ -234,7 +234,10 @@ func (db *DB) apply(events []*clientv3.Event) {
 		return
 	}
 	s, e := was.fork(), new(edit)
-	s.rev, s.clock = rev, max(clock, was.clock)
+	s.rev = rev
+	if clock > 0 {
+		s.clock, s.clockID = clock, id
+	}
 	var changes []write
 	for _, ev := range events {
 		d, key := db.parse(ev.Kv.Key)

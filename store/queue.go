@@ -7,30 +7,43 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 )
 
 // errRetry tells Update to run its function again.
 var errRetry = errors.New("store: retry")
 
-// queue holds the transactions between Update and the committer: those that
-// wait, and the batch that is under way to etcd.
+// maxFlying is how many batches may be under way to etcd at once: while one is
+// synced to disk, the next one is made and checked. Each costs etcd much the
+// same, so that one flies behind another only if it is large.
+const (
+	maxFlying  = 2
+	largeRows  = 64
+	largeBytes = 256 << 10
+)
+
+// queue holds the transactions between Update and etcd, in batches: those under
+// way and those that wait.
 //
 // Its head is the published state with all of them applied. A transaction is
 // accepted if the head holds exactly the row versions it saw, so that writers
-// of the same row can share a batch. If etcd refuses a batch, the head is built
-// again from the published state, and who no longer fits runs again.
+// of the same row can share a batch, and a batch can follow another that is not
+// committed yet. If etcd refuses a batch, it refuses those behind it as well;
+// the head is built again from the published state, and who no longer fits runs
+// again.
 type queue struct {
 	mu     sync.Mutex
 	head   state
 	edit   *edit
-	open   []*batch // in order; the first may be flying
-	flying *batch
-	stale  bool // foreign changes were published while a batch was flying
-	sent   int  // batches taken, for their ids
+	open   []*batch // in order
+	flying int      // so many of them, the first ones, are under way
+	stale  bool     // foreign changes were published while batches were flying
+	sent   int      // batches taken, for their ids
 	err    error
 	full   error         // why no rows may be put
 	want   int           // waiting transactions that are worth a batch
-	wake   chan struct{} // capacity one: there are as many
+	until  time.Time     // when any number is
+	wake   chan struct{} // capacity one: take again
 
 	maxOps, maxBytes int // of a batch
 }
@@ -42,10 +55,12 @@ type batch struct {
 	changes []write // one per row: what it was before the batch, what it is after
 	at      map[rowID]int
 	size    int
-	after   *state // once sealed
-	clock   int64  // that the batch expects
 	sealed  bool
-	over    bool          // committed; guarded by DB.applying
+	after   *state        // once sealed
+	expect  string        // what the clock must say
+	prev    *batch        // flew before this one when it was taken
+	start   time.Time     // when it was taken
+	over    bool          // committed or taken apart; guarded by DB.applying
 	done    chan struct{} // closed when err is final
 	err     error         // nil: committed; errRetry: taken apart
 	once    sync.Once
@@ -85,9 +100,10 @@ func (q *queue) submit(ctx context.Context, tx *Tx) error {
 		return errRetry
 	}
 	q.add(p)
-	ready := q.ready()
+	n := q.waiting()
+	awake := n == 1 || q.ready(n)
 	q.mu.Unlock()
-	if ready {
+	if awake {
 		token(q.wake)
 	}
 	select {
@@ -170,53 +186,81 @@ func (q *queue) seal(b *batch) {
 	}
 }
 
-// ready reports whether a batch is worth sending.
-func (q *queue) ready() bool {
-	n, waiting := 0, q.open
-	if q.flying != nil {
-		waiting = q.open[1:]
-	}
-	for _, b := range waiting {
+// waiting counts the transactions that wait.
+func (q *queue) waiting() (n int) {
+	for _, b := range q.open[q.flying:] {
 		n += len(b.txs)
 	}
-	return n >= max(q.want, 1) || len(waiting) > 1
+	return n
 }
 
-// expect says that so many writers were just let go: they tend to come back at
-// once, and a batch of them all takes the time of a batch of a few. It reports
-// whether a batch is worth sending already.
-func (q *queue) expect(writers int) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, b := range q.open {
-		writers += len(b.txs)
-	}
-	q.want = writers
-	if q.ready() {
+// ready reports whether n waiting transactions are worth a batch.
+func (q *queue) ready(n int) bool {
+	switch {
+	case n == 0 || q.flying == maxFlying:
+		return false
+	case len(q.open) > q.flying+1:
 		return true
 	}
-	select {
-	case <-q.wake: // of one that was enough before
-	default:
-	}
-	return false
+	b := q.open[q.flying]
+	return len(b.changes) >= largeRows || b.size >= largeBytes || q.flying == 0 && n >= q.want
 }
 
-// take returns the next batch to send, or nil.
-func (q *queue) take(process string) *batch {
+// take returns the next batch to send. If there is none it says how long to
+// wait for more transactions; zero means until wake.
+func (q *queue) take(process string) (*batch, time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.want = 0
-	if len(q.open) == 0 {
-		return nil
+	n := q.waiting()
+	if !q.ready(n) {
+		wait := time.Until(q.until)
+		if n == 0 || q.flying > 0 {
+			return nil, 0
+		}
+		if wait > 0 {
+			return nil, wait
+		}
 	}
-	b := q.open[0]
+	b := q.open[q.flying]
 	q.seal(b)
 	q.sent++
-	b.id = process + "/" + strconv.Itoa(q.sent)
-	b.clock = q.head.clock
-	q.flying = b
-	return b
+	b.id, b.expect, b.start = process+"/"+strconv.Itoa(q.sent), q.head.clockID, time.Now()
+	if q.flying > 0 {
+		b.prev = q.open[q.flying-1]
+		b.expect = b.prev.id
+	}
+	q.flying++
+	return b, 0
+}
+
+// landed takes the first flying batch, which made s, out of the queue.
+//
+// Its writers tend to come back at once, and a batch of many takes little more
+// time than a batch of one: so the next batch waits for them, but not longer
+// than a part of the time that this one took.
+func (q *queue) landed(b *batch, s *state) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	writers := 0
+	for _, o := range q.open {
+		writers += len(o.txs)
+	}
+	q.want = writers
+	q.until = time.Now().Add(min(time.Since(b.start)/4, time.Millisecond))
+	q.remove(b)
+	q.head.rev, q.head.clock, q.head.clockID = s.rev, s.clock, s.clockID
+	if q.stale {
+		q.rebuild(s)
+	}
+	token(q.wake)
+}
+
+// remove takes the first batch, which is flying, out of the queue.
+func (q *queue) remove(b *batch) {
+	if len(q.open) > 0 && q.open[0] == b {
+		q.open = slices.Delete(q.open, 0, 1)
+		q.flying--
+	}
 }
 
 // settle tells everyone in a batch its outcome. The first one counts.
@@ -241,7 +285,7 @@ func (b *batch) wait(ctx context.Context) error {
 }
 
 // rebase builds the head and the batches again upon the published state s. The
-// flying batch, if any, was refused.
+// flying batches, if any, were refused.
 func (q *queue) rebase(s *state) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -250,8 +294,9 @@ func (q *queue) rebase(s *state) {
 
 func (q *queue) rebuild(s *state) {
 	old := q.open
-	q.head, q.edit, q.open, q.flying, q.stale = s.fork(), new(edit), nil, nil, false
+	q.head, q.edit, q.open, q.flying, q.stale = s.fork(), new(edit), nil, 0, false
 	for _, b := range old {
+		b.over = true
 		b.once.Do(func() {
 			b.err = errRetry
 			close(b.done)
@@ -264,45 +309,36 @@ func (q *queue) rebuild(s *state) {
 			}
 		})
 	}
+	token(q.wake)
 }
 
 // published notes that foreign changes made s: the head must follow, now or
-// when the flying batch has been refused.
+// when the flying batches have been refused.
 func (q *queue) published(s *state) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.flying != nil {
+	if q.flying > 0 {
 		q.stale = true
 	} else {
 		q.rebuild(s)
 	}
 }
 
-// landed takes the flying batch, which made s, out of the queue.
-func (q *queue) landed(b *batch, s *state) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.flying = nil
-	q.remove(b)
-	q.head.rev, q.head.clock = s.rev, s.clock
-	if q.stale {
-		q.rebuild(s)
-	}
-}
-
-// drop fails the flying batch and builds the rest again upon s.
+// drop fails the first flying batch and builds the rest again upon s. If nobody
+// knows what became of it, nobody knows of those that fly behind it either.
 func (q *queue) drop(b *batch, err error, s *state) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.remove(b)
-	b.settle(err)
-	q.rebuild(s)
-}
-
-func (q *queue) remove(b *batch) {
-	if len(q.open) > 0 && q.open[0] == b {
-		q.open = slices.Delete(q.open, 0, 1)
+	n := min(q.flying, 1)
+	if errors.Is(err, ErrUnknown) {
+		n = q.flying
 	}
+	for _, b := range q.open[:n] {
+		b.over = true
+		b.settle(err)
+	}
+	q.open = q.open[n:]
+	q.rebuild(s)
 }
 
 // shrink makes batches smaller, for an etcd whose limits are lower than the
@@ -319,17 +355,17 @@ func (q *queue) shrink(b *batch, s *state) bool {
 	return true
 }
 
-// fail refuses what waits and what comes. Of the flying batch nobody knows.
+// fail refuses what waits and what comes. Of the flying batches nobody knows.
 func (q *queue) fail(err error) {
 	q.mu.Lock()
 	old, flying := q.open, q.flying
 	if q.err == nil {
 		q.err = err
 	}
-	q.open, q.flying = nil, nil
+	q.open, q.flying = nil, 0
 	q.mu.Unlock()
-	for _, b := range old {
-		if b == flying {
+	for i, b := range old {
+		if i < flying {
 			b.settle(fmt.Errorf("%w: %w", ErrUnknown, err))
 		} else {
 			b.settle(err)
@@ -363,12 +399,14 @@ func (q *queue) overtaken() bool {
 	return q.stale
 }
 
-// isFlying returns the flying batch if it has the id.
+// isFlying returns the flying batch of the id, or nil.
 func (q *queue) isFlying(id string) *batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.flying != nil && q.flying.id == id {
-		return q.flying
+	for _, b := range q.open[:q.flying] {
+		if b.id == id {
+			return b
+		}
 	}
 	return nil
 }

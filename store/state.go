@@ -7,9 +7,10 @@ import (
 
 // state is all tables at one revision. A published state never changes.
 type state struct {
-	rev    int64 // of etcd
-	clock  int64 // revision of the clock key
-	tables []*tableState
+	rev     int64  // of etcd
+	clock   int64  // revision of the clock key
+	clockID string // and its value: the batch that was committed last
+	tables  []*tableState
 }
 
 // tableState is one table's rows and, per index, the entries VALUE NUL KEY.
