@@ -179,14 +179,17 @@ func (a *applier) changeTasks(tx *store.Tx) (told []string, drained int, err err
 				continue
 			}
 			drained++
-			t.Draining, t.StopCode, t.StoppedReason = &at, ch.Code, ch.Reason
+			t.Draining, t.StopCode, t.StoppedReason, t.StoppingAt = &at, ch.Code, ch.Reason, &at
 			err = cluster.SaveTask(tx, t)
 		case stop:
 			if t.Desired == cluster.Stopped || t.Last == cluster.Stopped {
 				continue
 			}
 			told = append(told, t.ID)
-			t.Desired, t.StopCode, t.StoppedReason, t.StoppingAt = cluster.Stopped, ch.Code, ch.Reason, &at
+			t.Desired, t.StopCode, t.StoppedReason = cluster.Stopped, ch.Code, ch.Reason
+			if t.StoppingAt == nil {
+				t.StoppingAt = &at
+			}
 			err = cluster.SaveTask(tx, t)
 		}
 		if err != nil {

@@ -298,6 +298,38 @@ func TestDeleteService(t *testing.T) {
 	f.create()
 }
 
+// TestCounts: what a service's tasks make of its counts.
+func TestCounts(t *testing.T) {
+	f := newServices(t)
+	d := f.create().Deployments[0]
+	put := func(id string, change func(*cluster.Task)) {
+		must(t, f.db.Update(f.ctx, func(tx *store.Tx) error {
+			v := cluster.Task{Scope: f.scope, Cluster: "default", ID: id, Service: "web", StartedBy: *d.Id, Family: "web", Revision: 2,
+				Desired: cluster.Running, Last: cluster.Running, CreatedAt: now()}
+			change(&v)
+			return cluster.Tasks.Put(tx, v)
+		}))
+	}
+	put("a", func(*cluster.Task) {})
+	put("b", func(v *cluster.Task) { v.Last = cluster.Pending })
+	put("c", func(v *cluster.Task) { v.Desired, v.Last = cluster.Stopped, cluster.Stopping })
+	put("d", func(v *cluster.Task) { v.Draining = &v.CreatedAt })
+	s := f.update()
+	if s.RunningCount != 1 || s.PendingCount != 1 || s.Deployments[0].RunningCount != 1 || s.Deployments[0].PendingCount != 1 {
+		t.Errorf("%d running, %d pending", s.RunningCount, s.PendingCount)
+	}
+	list, err := f.ListTasks(f.ctx, &ecs.ListTasksInput{ServiceName: ptr("web")})
+	must(t, err)
+	if len(list.TaskArns) != 2 {
+		t.Errorf("listed %v", list.TaskArns)
+	}
+	out, err := f.DescribeTasks(f.ctx, &ecs.DescribeTasksInput{Tasks: []string{"d"}})
+	must(t, err)
+	if v := out.Tasks[0]; *v.LastStatus != "DEACTIVATING" || *v.DesiredStatus != "STOPPED" {
+		t.Errorf("a draining task is %s, to be %s", *v.LastStatus, *v.DesiredStatus)
+	}
+}
+
 func TestListServices(t *testing.T) {
 	f := newServices(t)
 	for i := range 12 {

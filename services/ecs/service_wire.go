@@ -21,15 +21,16 @@ func describeService(r store.Reader, s cluster.Service) types.Service {
 			n = new(tally)
 			by[t.StartedBy] = n
 		}
+		desired, last := shown(t)
 		switch {
-		case t.Last == cluster.Running:
+		case last == cluster.Running:
 			n.running++
 			sum.running++
-		case t.Last.Before(cluster.Running):
+		case last.Before(cluster.Running):
 			n.pending++
 			sum.pending++
 		}
-		if t.Desired == cluster.Running && t.Draining == nil {
+		if desired == cluster.Running {
 			n.wanted++
 		}
 	}

@@ -45,6 +45,9 @@ func wireTask(t cluster.Task) types.Task {
 		TaskDefinitionArn:     ptr(t.DefinitionARN()),
 		Version:               t.Version,
 	}
+	if desired, last := shown(t); desired != t.Desired {
+		out.DesiredStatus, out.LastStatus = ptr(string(desired)), ptr(string(last))
+	}
 	if t.Instance != "" {
 		out.ContainerInstanceArn = ptr(cluster.InstanceARN(t.Scope, t.Cluster, t.Instance))
 	}
@@ -62,6 +65,18 @@ func wireTask(t cluster.Task) types.Task {
 		out.Containers = append(out.Containers, wireContainer(t, c))
 	}
 	return out
+}
+
+// shown are a task's statuses as the API shows them: one whose targets drain
+// before it is told to stop is DEACTIVATING, as AWS calls that step.
+func shown(t cluster.Task) (desired, last cluster.Status) {
+	if t.Draining == nil || t.Desired == cluster.Stopped {
+		return t.Desired, t.Last
+	}
+	if t.Last == cluster.Running {
+		return cluster.Stopped, cluster.Deactivating
+	}
+	return cluster.Stopped, t.Last
 }
 
 func optional(s string) *string {
