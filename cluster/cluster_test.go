@@ -45,7 +45,7 @@ func TestSaveTask(t *testing.T) {
 		if err := Interfaces.Put(tx, *address); err != nil {
 			return err
 		}
-		if err := Reserve(tx, "n1", task.Reserved); err != nil {
+		if err := Reserve(tx, task); err != nil {
 			return err
 		}
 		return SaveTask(tx, task)
@@ -72,7 +72,7 @@ func TestSaveTask(t *testing.T) {
 		save(func(k *Task) { k.Last, k.StoppedReason = Stopped, k.StoppedReason+"x" })
 		view(t, db, func(r store.Reader) {
 			l, _ := Ledgers.Get(r, "n1")
-			if l.Tasks != 0 || l.Used.CPU != 0 || l.Used.Memory != 0 || len(l.Used.Ports) != 0 {
+			if l.Tasks != 0 || l.Used.CPU != 0 || l.Used.Memory != 0 || len(l.Used.Ports) != 0 || len(l.Groups) != 0 {
 				t.Errorf("ledger %+v", l)
 			}
 			if Interfaces.Len(r) != 0 {

@@ -60,6 +60,8 @@ type Ledger struct {
 	Node  string
 	Used  Resources
 	Tasks int
+	// Groups counts the tasks by their groups, by Task.GroupKey.
+	Groups map[string]int
 }
 
 // Instance is a node's membership of one cluster: a container instance.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 
@@ -47,15 +48,26 @@ func SaveInstance(tx *store.Tx, i Instance) error {
 	return Emit(tx, Event{Scope: i.Scope, Kind: InstanceStateChange, Resource: i.ARN(), Version: i.Version, Instance: &i})
 }
 
-// Reserve books r for one more task on node.
-func Reserve(tx *store.Tx, node string, r Resources) error {
-	l, _ := Ledgers.Get(tx, node)
-	l.Node = node
-	l.Used.CPU += r.CPU
-	l.Used.Memory += r.Memory
-	l.Used.Ports = append(slices.Clone(l.Used.Ports), r.Ports...)
+// Reserve books what t needs on its node.
+func Reserve(tx *store.Tx, t Task) error {
+	l, _ := Ledgers.Get(tx, t.Node)
+	l.Node = t.Node
+	l.Used.CPU += t.Reserved.CPU
+	l.Used.Memory += t.Reserved.Memory
+	l.Used.Ports = append(slices.Clone(l.Used.Ports), t.Reserved.Ports...)
 	l.Tasks++
+	l.Groups = addGroup(l.Groups, t.GroupKey(), 1)
 	return Ledgers.Put(tx, l)
+}
+
+// addGroup returns counts with n more at key; counts is not changed.
+func addGroup(counts map[string]int, key string, n int) map[string]int {
+	out := make(map[string]int, len(counts)+1)
+	maps.Copy(out, counts)
+	if out[key] += n; out[key] <= 0 {
+		delete(out, key)
+	}
+	return out
 }
 
 // release gives back what t held.
@@ -77,6 +89,7 @@ func release(tx *store.Tx, t Task) error {
 		return slices.Contains(t.Reserved.Ports, p)
 	})
 	l.Tasks--
+	l.Groups = addGroup(l.Groups, t.GroupKey(), -1)
 	return Ledgers.Put(tx, l)
 }
 

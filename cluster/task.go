@@ -130,11 +130,11 @@ var Tasks = store.NewTable("cluster.tasks", Task.Key,
 		}
 		return []string{t.Scope.Key(t.Cluster, t.StartedBy)}
 	}},
-	store.Index[Task]{Name: "group", Values: func(t Task) []string {
-		if t.Desired == Stopped {
+	store.Index[Task]{Name: "live", Values: func(t Task) []string {
+		if t.Last == Stopped {
 			return nil
 		}
-		return []string{t.Scope.Key(t.Cluster, t.Group)}
+		return []string{t.Scope.Key(t.Cluster)}
 	}},
 	store.Index[Task]{Name: "stopped", Values: func(t Task) []string {
 		if t.Last != Stopped {
@@ -152,6 +152,9 @@ var Tasks = store.NewTable("cluster.tasks", Task.Key,
 
 // Key is the row's key.
 func (t Task) Key() string { return t.Scope.Key(t.Cluster, t.ID) }
+
+// GroupKey names the task's group among all clusters'.
+func (t Task) GroupKey() string { return t.Scope.Key(t.Cluster, t.Group) }
 
 // ARN is the task's name in the API.
 func (t Task) ARN() string { return TaskARN(t.Scope, t.Cluster, t.ID) }

@@ -58,7 +58,7 @@ func has(n *Candidate, a types.Attribute) bool {
 	if n.AnyCapability && IsCapability(name) {
 		return true
 	}
-	v, ok := n.Attributes[name]
+	v, ok := n.attribute(name)
 	return ok && (a.Value == nil || *a.Value == v)
 }
 
@@ -82,7 +82,7 @@ func attributeString(a types.Attribute) string {
 // Facts answers the subjects of placement expressions.
 func (c *Candidate) Facts(subject string) []string {
 	if name, ok := strings.CutPrefix(subject, "attribute:"); ok {
-		if v, ok := c.Attributes[name]; ok {
+		if v, ok := c.attribute(name); ok {
 			return []string{v}
 		}
 		return nil

@@ -26,10 +26,10 @@ type Candidate struct {
 	Total      cluster.Resources // Ports: reserved ones, which no task gets
 	Used       cluster.Resources
 	Connected  bool
-	Zone       string            // availability zone
-	Attributes map[string]string // by name
-	Tasks      int               // that it runs
-	GroupTasks int               // of them, those of the request's group
+	Zone       string // availability zone
+	Attributes []types.Attribute
+	Tasks      int // that it runs
+	GroupTasks int // of them, those of the request's group
 	// AnyCapability says that the node's agent takes every definition: its
 	// capability attributes need not be there.
 	AnyCapability bool
@@ -38,7 +38,10 @@ type Candidate struct {
 }
 
 // Choice is a place for one task.
-type Choice struct{ Node string }
+type Choice struct {
+	Node  string
+	Index int // of the node among the candidates
+}
 
 // Reason says why a node takes no more of the tasks.
 type Reason struct {
@@ -62,32 +65,28 @@ const (
 // never more on a node than it has room for. If some are left, reasons say of
 // each node why it takes no more. Equal nodes are chosen from by rnd.
 func Place(req Request, nodes []Candidate, rnd *rand.Rand) (choices []Choice, reasons []Reason) {
-	var open []*seat
 	seats := make([]seat, len(nodes))
 	for i := range nodes {
 		s := &seats[i]
-		s.node = &nodes[i]
+		s.node, s.at = &nodes[i], i
 		s.free = free(nodes[i])
 		s.luck = rnd.Uint64()
-		if s.reason = reject(&req, s); s.reason.Code == "" {
-			open = append(open, s)
-		}
+		s.reason = reject(&req, s)
 	}
 	r := newRanking(req.Strategy, seats)
-	for len(choices) < req.Count && len(open) > 0 {
-		best := 0
-		for i := 1; i < len(open); i++ {
-			if r.less(open[i], open[best]) {
-				best = i
-			}
+	for len(choices) < req.Count {
+		b := r.best()
+		if b == nil {
+			break
 		}
-		s := open[best]
-		choices = append(choices, Choice{Node: s.node.ID})
+		s := b.top()
+		choices = append(choices, Choice{Node: s.node.ID, Index: s.at})
 		r.take(s, req.Need)
 		s.luck = rnd.Uint64()
 		if s.reason = reject(&req, s); s.reason.Code != "" {
-			open[best] = open[len(open)-1]
-			open = open[:len(open)-1]
+			b.remove(r)
+		} else {
+			b.down(r, 0)
 		}
 	}
 	if len(choices) == req.Count {
@@ -102,13 +101,27 @@ func Place(req Request, nodes []Candidate, rnd *rand.Rand) (choices []Choice, re
 // seat is a candidate and what this call has put on it so far.
 type seat struct {
 	node   *Candidate
+	at     int // index of the candidate
 	free   cluster.Resources
 	placed int
-	luck   uint64   // orders equals
-	values []string // of the strategies that spread over an attribute
+	luck   uint64 // orders equals
+	bucket *bucket
 	reason Reason
 }
 
 func free(c Candidate) cluster.Resources {
 	return cluster.Resources{CPU: c.Total.CPU - c.Used.CPU, Memory: c.Total.Memory - c.Used.Memory}
+}
+
+// attribute is the value of the candidate's attribute called name.
+func (c *Candidate) attribute(name string) (value string, ok bool) {
+	for i := range c.Attributes {
+		if a := &c.Attributes[i]; a.Name != nil && *a.Name == name {
+			if a.Value == nil {
+				return "", true
+			}
+			return *a.Value, true
+		}
+	}
+	return "", false
 }

@@ -14,7 +14,7 @@ import (
 )
 
 func node(id string, cpu, mem int64, with ...func(*Candidate)) Candidate {
-	c := Candidate{ID: id, Total: cluster.Resources{CPU: cpu, Memory: mem}, Connected: true, Attributes: map[string]string{}}
+	c := Candidate{ID: id, Total: cluster.Resources{CPU: cpu, Memory: mem}, Connected: true}
 	for _, w := range with {
 		w(&c)
 	}
@@ -22,7 +22,7 @@ func node(id string, cpu, mem int64, with ...func(*Candidate)) Candidate {
 }
 
 func attr(name, value string) func(*Candidate) {
-	return func(c *Candidate) { c.Attributes[name] = value }
+	return func(c *Candidate) { c.Attributes = append(c.Attributes, types.Attribute{Name: &name, Value: &value}) }
 }
 func used(cpu, mem int64, ports ...string) func(*Candidate) {
 	return func(c *Candidate) { c.Used = cluster.Resources{CPU: cpu, Memory: mem, Ports: ports} }

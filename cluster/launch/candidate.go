@@ -44,47 +44,100 @@ func placement(r Request) (scheduler.Request, error) {
 // not make the transaction run again. What a task takes is checked by the
 // ledger, which Reserve writes.
 func (l *launcher) candidates() {
-	nodes := map[string]cluster.Node{}
+	l.nodes, l.homes, l.zones = nil, nil, 0
+	if l.LaunchType == types.LaunchTypeFargate {
+		l.machines()
+	} else {
+		l.instances()
+	}
+	for i, h := range l.homes {
+		if i == 0 || h.zone != l.homes[0].zone {
+			l.zones++ // more than one is all that matters
+		}
+	}
+}
+
+// machines lists the nodes that take FARGATE tasks. Nodes and ledgers come in
+// one order, and so are joined as they come.
+func (l *launcher) machines() {
+	ledgers := make([]cluster.Ledger, 0, cluster.Ledgers.Len(l.tx))
+	for g := range cluster.Ledgers.List(l.tx, "") {
+		ledgers = append(ledgers, g)
+	}
+	n := cluster.Nodes.Len(l.tx)
+	l.nodes, l.homes = make([]scheduler.Candidate, 0, n), make([]home, 0, n)
+	for n := range cluster.Nodes.List(l.tx, "") {
+		for len(ledgers) > 0 && ledgers[0].Node < n.ID {
+			ledgers = ledgers[1:]
+		}
+		if !n.Fargate {
+			continue
+		}
+		var g cluster.Ledger
+		if len(ledgers) > 0 && ledgers[0].Node == n.ID {
+			g = ledgers[0]
+		}
+		c := scheduler.Candidate{ID: n.ID, Total: n.Total, Connected: n.Connected, Zone: n.Zone}
+		l.add(c, g, home{node: n.ID, zone: l.Region + n.Zone})
+	}
+}
+
+// instances lists the container instances that take EC2 tasks.
+func (l *launcher) instances() {
+	var is []cluster.Instance
+	for i := range cluster.Instances.List(l.tx, l.Prefix(l.Cluster)) {
+		if i.Status == types.ContainerInstanceStatusActive && l.takes(i) {
+			is = append(is, i)
+		}
+	}
+	node, ledger := l.lookups(len(is))
+	for _, i := range is {
+		n, ok := node(i.Node)
+		if !ok {
+			continue
+		}
+		c := instanceCandidate(i, n)
+		c.Fact = facts(l.tx, i, n)
+		l.add(c, ledger(i.Node), home{node: n.ID, instance: i.ID, zone: c.Zone})
+	}
+}
+
+// lookups are ways to the nodes and ledgers of n instances: one by one for
+// few, through maps for many.
+func (l *launcher) lookups(n int) (func(string) (cluster.Node, bool), func(string) cluster.Ledger) {
+	const few = 64
+	if n <= few {
+		return func(id string) (cluster.Node, bool) {
+				return peek(l.tx, cluster.Nodes, id, func(n cluster.Node) bool { return n.ID == id })
+			}, func(id string) cluster.Ledger {
+				g, _ := peek(l.tx, cluster.Ledgers, id, func(g cluster.Ledger) bool { return g.Node == id })
+				return g
+			}
+	}
+	nodes := make(map[string]cluster.Node, cluster.Nodes.Len(l.tx))
 	for n := range cluster.Nodes.List(l.tx, "") {
 		nodes[n.ID] = n
 	}
-	ledgers := make(map[string]cluster.Ledger, len(nodes))
+	ledgers := make(map[string]cluster.Ledger, cluster.Ledgers.Len(l.tx))
 	for g := range cluster.Ledgers.List(l.tx, "") {
 		ledgers[g.Node] = g
 	}
-	group := map[string]int{}
-	for t := range cluster.Tasks.By(l.tx, "group", l.Key(l.Cluster, l.Group)) {
-		group[t.Node]++
+	return func(id string) (n cluster.Node, ok bool) { n, ok = nodes[id]; return n, ok },
+		func(id string) cluster.Ledger { return ledgers[id] }
+}
+
+// peek reads a row without making the transaction depend on it.
+func peek[T any](r store.Reader, table *store.Table[T], key string, is func(T) bool) (v T, ok bool) {
+	for v = range table.List(r, key) {
+		return v, is(v) // the exact key sorts before longer ones
 	}
-	l.nodes, l.homes = nil, map[string]home{}
-	zones := map[string]bool{}
-	add := func(c scheduler.Candidate, h home) {
-		g := ledgers[h.node]
-		c.Used, c.Tasks, c.GroupTasks = g.Used, g.Tasks, group[h.node]
-		c.Zone = h.zone
-		zones[h.zone] = true
-		l.nodes = append(l.nodes, c)
-		l.homes[c.ID] = h
-	}
-	if l.LaunchType == types.LaunchTypeFargate {
-		for n := range cluster.Nodes.List(l.tx, "") {
-			if n.Fargate {
-				add(scheduler.Candidate{ID: n.ID, Total: n.Total, Connected: n.Connected},
-					home{node: n.ID, zone: l.Region + n.Zone})
-			}
-		}
-	} else {
-		for i := range cluster.Instances.List(l.tx, l.Prefix(l.Cluster)) {
-			n, ok := nodes[i.Node]
-			if !ok || i.Status != types.ContainerInstanceStatusActive || !l.takes(i) {
-				continue
-			}
-			c := instanceCandidate(i, n)
-			c.Fact = facts(l.tx, i, n)
-			add(c, home{node: n.ID, instance: i.ID, zone: c.Zone})
-		}
-	}
-	l.zones = len(zones)
+	return v, false
+}
+
+func (l *launcher) add(c scheduler.Candidate, g cluster.Ledger, h home) {
+	c.Used, c.Tasks, c.GroupTasks = g.Used, g.Tasks, g.Groups[l.Key(l.Cluster, l.Group)]
+	l.nodes = append(l.nodes, c)
+	l.homes = append(l.homes, h)
 }
 
 // takes reports whether i is of the launch type: EXTERNAL tasks run on
@@ -104,19 +157,11 @@ func (l *launcher) takes(i cluster.Instance) bool {
 func instanceCandidate(i cluster.Instance, n cluster.Node) scheduler.Candidate {
 	c := scheduler.Candidate{
 		ID: i.ID, Total: n.Total, Zone: n.Zone, Connected: Connected(i, n),
-		Attributes: make(map[string]string, len(i.Attributes)), AnyCapability: !n.External,
+		Attributes: i.Attributes, AnyCapability: !n.External,
 	}
 	for _, a := range i.Attributes {
-		if a.Name == nil {
-			continue
-		}
-		v := ""
-		if a.Value != nil {
-			v = *a.Value
-		}
-		c.Attributes[*a.Name] = v
-		if *a.Name == "ecs.availability-zone" {
-			c.Zone = v
+		if a.Name != nil && *a.Name == "ecs.availability-zone" && a.Value != nil {
+			c.Zone = *a.Value
 		}
 	}
 	return c

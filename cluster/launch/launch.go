@@ -5,6 +5,7 @@ package launch
 
 import (
 	"math/rand/v2"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
@@ -75,7 +76,7 @@ func Launch(tx *store.Tx, r Request) (tasks []cluster.Task, failures []types.Fai
 	if len(l.nodes) == 0 {
 		return nil, []types.Failure{l.nobody()}, nil
 	}
-	if err := l.fill(l.nodes); err != nil {
+	if err := l.fill(l.nodes, l.homes); err != nil {
 		return nil, nil, err
 	}
 	return l.tasks, l.failures, nil
@@ -88,8 +89,8 @@ type launcher struct {
 	net      network
 	place    scheduler.Request
 	nodes    []scheduler.Candidate
-	homes    map[string]home // by candidate ID
-	zones    int             // how many zones the candidates are of
+	homes    []home // by candidate
+	zones    int    // of the candidates: none, one, or more
 	tasks    []cluster.Task
 	failures []types.Failure
 }
@@ -102,10 +103,10 @@ type home struct {
 }
 
 // fill places the tasks on nodes and notes what fails.
-func (l *launcher) fill(nodes []scheduler.Candidate) error {
+func (l *launcher) fill(nodes []scheduler.Candidate, homes []home) error {
 	choices, reasons := scheduler.Place(l.place, nodes, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
 	for _, c := range choices {
-		t, failure, err := l.start(l.homes[c.Node])
+		t, failure, err := l.start(homes[c.Index])
 		switch {
 		case err != nil:
 			return err
@@ -121,25 +122,17 @@ func (l *launcher) fill(nodes []scheduler.Candidate) error {
 
 // onEach starts one task on each of the instances that the request names.
 func (l *launcher) onEach() ([]cluster.Task, []types.Failure, error) {
-	byID := make(map[string]scheduler.Candidate, len(l.nodes))
-	for _, n := range l.nodes {
-		byID[n.ID] = n
-	}
 	l.place.Count = 1
 	for _, id := range l.Instances {
-		n, ok := byID[id]
-		if !ok {
+		at := slices.IndexFunc(l.nodes, func(c scheduler.Candidate) bool { return c.ID == id })
+		if at < 0 {
 			l.failures = append(l.failures, l.absent(id))
 			continue
 		}
-		if err := l.fill([]scheduler.Candidate{n}); err != nil {
+		if err := l.fill(l.nodes[at:at+1], l.homes[at:at+1]); err != nil {
 			return nil, nil, err
 		}
-		// The next task may be for the same instance: it must see this one.
-		l.candidates()
-		for _, n := range l.nodes {
-			byID[n.ID] = n
-		}
+		l.candidates() // the next task may be for the same node: it must see this one
 	}
 	return l.tasks, l.failures, nil
 }
@@ -163,7 +156,7 @@ func (l *launcher) start(h home) (cluster.Task, *types.Failure, error) {
 		// Read so that the transaction runs again if the instance changed.
 		cluster.Instances.Get(l.tx, l.Key(l.Cluster, h.instance))
 	}
-	if err := cluster.Reserve(l.tx, h.node, t.Reserved); err != nil {
+	if err := cluster.Reserve(l.tx, t); err != nil {
 		return t, nil, err
 	}
 	return t, nil, cluster.SaveTask(l.tx, t)

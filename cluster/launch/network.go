@@ -102,7 +102,9 @@ func allocate(tx *store.Tx, s cluster.Subnet, n network) (cluster.Interface, boo
 	for i := range hosts {
 		a := nth(p, firstHost+(from+i)%hosts)
 		key := s.Network + "/" + a.String()
-		if listed(tx, key) {
+		// Peeked at first: got rows are checked at the commit, and the rows of a
+		// full subnet are more than can be.
+		if _, taken := peek(tx, cluster.Interfaces, key, func(i cluster.Interface) bool { return i.Key() == key }); taken {
 			continue
 		}
 		if _, taken := cluster.Interfaces.Get(tx, key); taken {
@@ -117,15 +119,6 @@ func allocate(tx *store.Tx, s cluster.Subnet, n network) (cluster.Interface, boo
 		}, true
 	}
 	return cluster.Interface{}, false
-}
-
-// listed reports whether a row is there without making the transaction depend
-// on it: a scan of a full subnet would else exceed what one can check.
-func listed(tx *store.Tx, key string) bool {
-	for i := range cluster.Interfaces.List(tx, key) {
-		return i.Key() == key // the exact key sorts before longer ones
-	}
-	return false
 }
 
 func nth(p netip.Prefix, i int) netip.Addr {

@@ -69,10 +69,8 @@ func empty(r store.Reader, c cluster.Cluster) error {
 			return &types.ClusterContainsContainerInstancesException{Message: ptr("The Cluster cannot be deleted while Container Instances are active or draining.")}
 		}
 	}
-	for t := range cluster.Tasks.List(r, c.Scope.Prefix(c.Name)) {
-		if t.Last != cluster.Stopped {
-			return &types.ClusterContainsTasksException{Message: ptr("The Cluster cannot be deleted while Tasks are active.")}
-		}
+	for range cluster.Tasks.By(r, "live", c.Key()) {
+		return &types.ClusterContainsTasksException{Message: ptr("The Cluster cannot be deleted while Tasks are active.")}
 	}
 	return nil
 }

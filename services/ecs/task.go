@@ -165,11 +165,14 @@ func (a *API) ListTasks(ctx context.Context, in *ecs.ListTasksInput) (*ecs.ListT
 			rows = cluster.Tasks.By(r, "service", cluster.ServiceKey(c.Scope, c.Name, service))
 		case deref(in.StartedBy) != "":
 			rows = cluster.Tasks.By(r, "startedBy", c.Scope.Key(c.Name, *in.StartedBy))
+		case desired == cluster.Running:
+			rows = cluster.Tasks.By(r, "live", c.Key())
 		default:
 			rows = cluster.Tasks.List(r, c.Scope.Prefix(c.Name))
 		}
 		fits := filter(rows, func(t cluster.Task) bool {
-			return t.Desired == desired &&
+			shown, _ := shown(t)
+			return shown == desired &&
 				(instance == "" || t.Instance == instance) &&
 				(service == "" || t.Service == service) &&
 				(deref(in.StartedBy) == "" || t.StartedBy == *in.StartedBy) &&

@@ -33,7 +33,7 @@ func count(r store.Reader, c cluster.Cluster) counts {
 	for range cluster.Instances.List(r, c.Scope.Prefix(c.Name)) {
 		n.instances++
 	}
-	for t := range cluster.Tasks.List(r, c.Scope.Prefix(c.Name)) {
+	for t := range cluster.Tasks.By(r, "live", c.Key()) {
 		if !cluster.Running.Before(t.Last) { // not on its way down
 			n.tasks[taskKind{t.LaunchType, t.Last == cluster.Running}]++
 		}
