@@ -24,7 +24,6 @@ type chunkReader struct {
 	r       *bufio.Reader
 	left    int64 // of the current chunk
 	first   bool
-	done    bool
 	err     error
 	want    int64 // decoded length, -1 where not stated
 	got     int64

@@ -215,7 +215,7 @@ func (x *exchange) decode(o *operation, in reflect.Value) error {
 // answer writes a handler's output.
 func (x *exchange) answer(o *operation, out reflect.Value) error {
 	b := x.out[:0]
-	contentType := ctJSON11
+	var contentType []string
 	switch x.t.proto {
 	case awsJSON:
 		if o.Output >= 0 {

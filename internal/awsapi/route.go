@@ -21,11 +21,6 @@ const (
 	cborRPC
 )
 
-// modelName is the protocol's name in the models.
-func (p protocol) modelName() string {
-	return [...]string{"json", "query", "ec2", "rest-json", "rest-xml", "smithy-rpc-v2-cbor"}[p]
-}
-
 // routes find a request's service among all models, served or not.
 type routes struct {
 	bySigning map[string]*model.Info

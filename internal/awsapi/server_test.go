@@ -3,8 +3,6 @@ package awsapi_test
 import (
 	"context"
 	"errors"
-	"io"
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -104,24 +102,4 @@ func TestThroughTheSDK(t *testing.T) {
 	if !errors.As(err, &missing) || missing.ErrorMessage() != "Load balancers '[x]' not found" {
 		t.Errorf("DescribeLoadBalancers: %v", err)
 	}
-}
-
-func post(t testing.TB, url, target, body string) (int, string) {
-	t.Helper()
-	req, err := http.NewRequest("POST", url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("X-Amz-Target", target)
-	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode, string(b)
 }

@@ -16,8 +16,6 @@ const (
 	unixFmt = "unixTimestamp"
 )
 
-func (f *field) timeFormat(fallback string) string { return timeFormat(f.n, fallback) }
-
 func timeFormat(n *node, fallback string) string {
 	if n.shape.TimeFmt != "" {
 		return n.shape.TimeFmt
