@@ -59,9 +59,10 @@ func (s *script) step(words []string) bool {
 	case "sleep":
 		d, ok := sleepTime(arg)
 		s.Known = true
+		if s.Exit = 0; !ok || s.After+d < 0 {
+			return false // sleep infinity
+		}
 		s.After += d
-		s.Exit = 0
-		return ok // sleep infinity
 	case "exit":
 		n, err := strconv.ParseUint(arg, 10, 8)
 		s.Known, s.Ends = true, true
