@@ -69,7 +69,7 @@ func (db *DB) send(b *batch) {
 		case definite(err):
 			db.rejected(b, err)
 			return
-		case errors.Is(err, rpctypes.ErrNoSpace) && db.noSpace(b, err):
+		case errors.Is(err, rpctypes.ErrNoSpace) && db.noSpace(b, err, unsure):
 			return
 		}
 		// The batch may be in or not. To send it again is safe: if it is in,
@@ -158,21 +158,22 @@ func (db *DB) finish(b *batch, rev int64) {
 }
 
 // refused handles a batch that met another clock than it expected: its own, if
-// an earlier attempt went through after all, or that of another process.
+// an earlier attempt went through after all, or that of another process. It will
+// never be committed later, for the clock never says the same thing twice.
 func (db *DB) refused(b *batch, resp *clientv3.TxnResponse, unsure bool, reloads int64) {
 	kvs := resp.Responses[0].GetResponseRange().Kvs
-	done, err := db.lookBack(b, kvs)
-	if done {
-		return
-	}
-	if err != nil {
-		db.log.Warn("etcd's history cannot be read", "err", err)
+	var err error
+	if unsure {
+		var in bool
+		if in, err = db.lookBack(b, kvs); in {
+			return
+		}
 	}
 	if len(kvs) > 0 {
 		db.catchUp(kvs[0].ModRevision)
 	}
-	if unsure && db.reloads.Load() != reloads {
-		db.drop(b, fmt.Errorf("%w: etcd compacted the history that tells", ErrUnknown))
+	if err != nil && db.reloads.Load() != reloads {
+		db.drop(b, fmt.Errorf("%w: etcd compacted the history that tells: %w", ErrUnknown, err))
 		return
 	}
 	db.applying.Lock()
@@ -182,16 +183,19 @@ func (db *DB) refused(b *batch, resp *clientv3.TxnResponse, unsure bool, reloads
 	}
 }
 
-// lookBack finds a batch in the clock's history, from a version of the clock
-// on, behind other batches of this process, and finishes it.
-func (db *DB) lookBack(b *batch, clock []*mvccpb.KeyValue) (done bool, err error) {
-	for len(clock) > 0 {
-		switch id := string(clock[0].Value); {
-		case id == b.id:
+// maxHops is how many commits lookBack goes back.
+const maxHops = 100
+
+// lookBack looks for a batch in the clock's history, from a version of the clock
+// on, and finishes it if it is there. An error means that it cannot tell.
+func (db *DB) lookBack(b *batch, clock []*mvccpb.KeyValue) (in bool, err error) {
+	for range maxHops {
+		if len(clock) == 0 || string(clock[0].Value) == b.expect {
+			return false, nil
+		}
+		if string(clock[0].Value) == b.id {
 			db.finish(b, clock[0].ModRevision)
 			return true, nil
-		case id == b.expect || db.queue.isFlying(id) == nil:
-			return false, nil
 		}
 		ctx, cancel := context.WithTimeout(db.alive, commitTimeout)
 		resp, err := db.client.Get(ctx, db.clockKey, clientv3.WithRev(clock[0].ModRevision-1))
@@ -201,7 +205,7 @@ func (db *DB) lookBack(b *batch, clock []*mvccpb.KeyValue) (done bool, err error
 		}
 		clock = resp.Kvs
 	}
-	return false, nil
+	return false, fmt.Errorf("not among the last %d commits", maxHops)
 }
 
 // rejected handles a batch that etcd will not commit.
@@ -218,7 +222,7 @@ func (db *DB) rejected(b *batch, err error) {
 // noSpace handles a batch that etcd had no space for. The one that hits the
 // quota is committed in spite of the error: the clock tells. It reports whether
 // the batch has come to its end.
-func (db *DB) noSpace(b *batch, cause error) bool {
+func (db *DB) noSpace(b *batch, cause error, unsure bool) bool {
 	cause = db.full(cause)
 	ctx, cancel := context.WithTimeout(db.alive, commitTimeout)
 	defer cancel()
@@ -226,15 +230,16 @@ func (db *DB) noSpace(b *batch, cause error) bool {
 	if err != nil {
 		return false
 	}
-	done, err := db.lookBack(b, resp.Kvs)
-	if done {
-		return true
-	}
-	if err != nil {
+	if in, err := db.lookBack(b, resp.Kvs); err != nil {
 		return false
+	} else if in {
+		return true
 	}
 	if len(resp.Kvs) > 0 && string(resp.Kvs[0].Value) != b.expect {
 		db.catchUp(resp.Kvs[0].ModRevision)
+	} else if unsure {
+		// An earlier attempt may still arrive, when there is space again.
+		cause = fmt.Errorf("%w: %w", ErrUnknown, cause)
 	}
 	db.drop(b, cause)
 	return true

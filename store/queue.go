@@ -274,16 +274,6 @@ func (b *batch) settle(err error) {
 	})
 }
 
-// wait returns nil when the batch is committed, errRetry if it was taken apart.
-func (b *batch) wait(ctx context.Context) error {
-	select {
-	case <-b.done:
-		return b.err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // rebase builds the head and the batches again upon the published state s. The
 // flying batches, if any, were refused.
 func (q *queue) rebase(s *state) {

@@ -69,11 +69,14 @@ func (db *DB) Update(ctx context.Context, f func(tx *Tx) error) error {
 			// What f saw may be on its way; if it never arrives, f must see
 			// what is there instead.
 			if mark != nil {
-				if lost := mark.wait(ctx); lost == errRetry {
+				select {
+				case <-mark.done:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+				if mark.err != nil {
 					base, mark = db.queue.snapshot()
 					continue
-				} else if lost != nil && err == nil {
-					err = lost
 				}
 			}
 			return err
