@@ -129,7 +129,9 @@ func (x *exchange) serve() error {
 	if h.out == nil {
 		return x.serveStream(ctx, o, in)
 	}
-	results := h.call(reflect.ValueOf(ctx), in)
+	// By way of its address ctx has the parameter's type, an interface;
+	// otherwise every call would look up whether its own type implements it.
+	results := h.call(reflect.ValueOf(&ctx).Elem(), in)
 	if err, _ := results[1].Interface().(error); err != nil {
 		return err
 	}
