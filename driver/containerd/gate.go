@@ -2,6 +2,7 @@ package containerd
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -10,7 +11,8 @@ import (
 // once, and none begin while a start is under way, unless one has waited long.
 type gate struct {
 	once  sync.Once
-	slots chan struct{}
+	turns chan struct{} // of starts
+	slots chan struct{} // of cleaners
 
 	mu     sync.Mutex
 	starts int
@@ -22,27 +24,48 @@ const (
 	maxPostpon = 2 * time.Second
 )
 
-// starting marks a start until the returned function is called.
-func (g *gate) starting() (done func()) {
+// starting waits for one of the turns that starts have at once, and marks a
+// start until the returned function is called. Half of a start is waiting for
+// the kernel, so that there are more turns than processors, but hundreds at
+// once would only make all of them late.
+func (g *gate) starting(ctx context.Context) (done func(), err error) {
+	g.once.Do(g.init)
+	g.mark()
+	select {
+	case g.turns <- struct{}{}:
+		return func() { <-g.turns; g.unmark() }, nil
+	case <-ctx.Done():
+		g.unmark()
+		return nil, ctx.Err()
+	}
+}
+
+func (g *gate) init() {
+	g.slots = make(chan struct{}, cleaners)
+	g.turns = make(chan struct{}, max(24, 4*runtime.GOMAXPROCS(0)))
+}
+
+func (g *gate) mark() {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.starts == 0 {
 		g.idle = make(chan struct{})
 	}
 	g.starts++
-	g.mu.Unlock()
-	return func() {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		if g.starts--; g.starts == 0 {
-			close(g.idle)
-			g.idle = nil
-		}
+}
+
+func (g *gate) unmark() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.starts--; g.starts == 0 {
+		close(g.idle)
+		g.idle = nil
 	}
 }
 
 // cleaning waits for its turn.
 func (g *gate) cleaning(ctx context.Context) (release func(), err error) {
-	g.once.Do(func() { g.slots = make(chan struct{}, cleaners) })
+	g.once.Do(g.init)
 	select {
 	case g.slots <- struct{}{}:
 	case <-ctx.Done():

@@ -39,7 +39,11 @@ func (d *Driver) Start(ctx context.Context, id string) (int, error) {
 	if state != driver.Created {
 		return 0, fmt.Errorf("container %s cannot be started: %w", id, errNotStarted)
 	}
-	defer d.gate.starting()()
+	done, err := d.gate.starting(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
 	pid, err := d.start(ctx, c)
 	if err != nil {
 		os.Remove(d.paths.record(c.rid))

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -304,7 +305,14 @@ func TestGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g gate
 		begin := time.Now()
-		first, second := g.starting(), g.starting()
+		starting := func() func() {
+			done, err := g.starting(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return done
+		}
+		first, second := starting(), starting()
 		time.AfterFunc(100*time.Millisecond, first)
 		time.AfterFunc(300*time.Millisecond, second)
 		release, err := g.cleaning(t.Context())
@@ -321,13 +329,38 @@ func TestGate(t *testing.T) {
 		release()
 		r2()
 		// Starts without end postpone it only so long.
-		defer g.starting()()
+		defer starting()()
 		begin = time.Now()
 		release, err = g.cleaning(t.Context())
 		if err != nil || time.Since(begin) != maxPostpon {
 			t.Errorf("cleaning was postponed by %v, %v", time.Since(begin), err)
 		}
 		release()
+	})
+}
+
+// TestGateTurns proves that starts wait for a turn, and may give up waiting.
+func TestGateTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g gate
+		var last func()
+		for range max(24, 4*runtime.GOMAXPROCS(0)) {
+			done, err := g.starting(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			last = done
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := g.starting(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("one start too many: %v", err)
+		}
+		time.AfterFunc(time.Second, last)
+		begin := time.Now()
+		if _, err := g.starting(t.Context()); err != nil || time.Since(begin) != time.Second {
+			t.Errorf("a turn after %v, %v", time.Since(begin), err)
+		}
 	})
 }
 
