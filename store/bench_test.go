@@ -117,3 +117,92 @@ func open(tb testing.TB, c Config) *DB {
 	}
 	return db
 }
+
+// BenchmarkUpdateOne measures one writer, who pays for a sync each time.
+func BenchmarkUpdateOne(b *testing.B) {
+	db := open(b, Config{Dir: b.TempDir()})
+	defer db.Close()
+	body := strings.Repeat("x", 1024-60)
+	b.Run("put", func(b *testing.B) {
+		for range b.N {
+			if _, err := db.client.Put(context.Background(), "raw", body); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	for _, rows := range []int{1, 100} {
+		b.Run(fmt.Sprint("rows=", rows), func(b *testing.B) {
+			for n := range b.N {
+				err := db.Update(context.Background(), func(tx *Tx) error {
+					for i := range rows {
+						if err := items.Put(tx, item{ID: fmt.Sprint(n%100, "-", i), Body: body}); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.N*rows)/b.Elapsed().Seconds(), "rows/s")
+		})
+	}
+}
+
+// BenchmarkView measures a lookup and a short list among 100,000 rows, alone
+// and while 16 writers change rows.
+func BenchmarkView(b *testing.B) {
+	db := open(b, Config{Dir: b.TempDir(), UnsafeNoSync: true})
+	defer db.Close()
+	for n := range 1000 {
+		err := db.Update(context.Background(), func(tx *Tx) error {
+			for i := range 100 {
+				if err := items.Put(tx, item{ID: fmt.Sprintf("%04d/%02d", n, i), Port: fmt.Sprint("p", n)}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	view := func(b *testing.B) {
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for n := 0; pb.Next(); n++ {
+				id := fmt.Sprintf("%04d/%02d", n*7%1000, n%100)
+				db.View(func(r Reader) error {
+					if v, ok := items.Get(r, id); !ok || v.ID != id {
+						b.Errorf("got %v for %s", v, id)
+					}
+					count := 0
+					for range items.By(r, "port", "p"+id[1:4]) {
+						if count++; count == 10 {
+							break
+						}
+					}
+					return nil
+				})
+			}
+		})
+	}
+	b.Run("alone", view)
+	b.Run("writers", func(b *testing.B) {
+		ctx, cancel := context.WithCancel(context.Background())
+		var wg sync.WaitGroup
+		for w := range 16 {
+			wg.Go(func() {
+				for i := 0; ctx.Err() == nil; i++ {
+					db.Update(ctx, func(tx *Tx) error {
+						return items.Put(tx, item{ID: fmt.Sprintf("%04d/%02d", i%1000, w), Port: fmt.Sprint("p", i%1000)})
+					})
+				}
+			})
+		}
+		view(b)
+		cancel()
+		wg.Wait()
+	})
+}

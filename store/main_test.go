@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -192,9 +193,11 @@ func everywhere(t *testing.T, f func(t *testing.T, p place)) {
 	}
 }
 
+var prefixes atomic.Int32
+
 // prefixed gives each test keys of its own.
 func prefixed(t *testing.T, addr string) store.Config {
-	return store.Config{Endpoints: []string{addr}, Prefix: "/" + t.Name() + "/"}
+	return store.Config{Endpoints: []string{addr}, Prefix: fmt.Sprintf("/%s/%d/", t.Name(), prefixes.Add(1))}
 }
 
 // open opens a store that is closed when the test ends, if it still is open.

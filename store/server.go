@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdserver"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.etcd.io/etcd/server/v3/features"
+	"go.etcd.io/etcd/server/v3/storage/wal"
 	"golang.org/x/sys/unix"
 )
 
@@ -54,6 +56,9 @@ func startServer(ctx context.Context, c Config) (_ *server, err error) {
 	if s.lock, err = lockDir(c.Dir); err != nil {
 		return nil, err
 	}
+	if c.UnsafeNoSync {
+		smallLog()
+	}
 	started := make(chan error, 1)
 	go s.start(s.config(c), started)
 	select {
@@ -87,11 +92,18 @@ func startServer(ctx context.Context, c Config) (_ *server, err error) {
 	return nil, fmt.Errorf("store: open %s: %w", c.Dir, err)
 }
 
-// start runs in a goroutine of its own, for etcd's fatal errors end it.
+// smallLog makes the segments of etcd's log small, so that many stores of tests
+// take little of the disk. Two segments are made in advance.
+var smallLog = sync.OnceFunc(func() { wal.SegmentSizeBytes = 4 << 20 })
+
+// start runs in a goroutine of its own, for etcd's fatal errors end it. Damaged
+// files can make etcd panic as well.
 func (s *server) start(c config.ServerConfig, started chan<- error) {
 	returned := false
 	defer func() {
-		if !returned {
+		if r := recover(); r != nil {
+			started <- fmt.Errorf("etcd cannot read its files, they seem to be damaged: %v", r)
+		} else if !returned {
 			started <- s.failure("etcd did not start")
 		}
 	}()

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -39,8 +40,16 @@ func (c slogCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.Chec
 	return ce
 }
 
+// harmless are errors that etcd meets in the first moments of a new directory,
+// and overcomes.
+var harmless = map[string]bool{"failed to update storage version": true}
+
 func (c slogCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	c.log.Error("etcd: "+e.Message, values(append(c.fields[:len(c.fields):len(c.fields)], fields...))...)
+	level := slog.LevelError
+	if harmless[e.Message] {
+		level = slog.LevelDebug
+	}
+	c.log.Log(context.Background(), level, "etcd: "+e.Message, values(append(c.fields[:len(c.fields):len(c.fields)], fields...))...)
 	return nil
 }
 
