@@ -47,6 +47,7 @@ type plane struct {
 	fail      func(op string) (code string, status int) // "" lets the call through
 	seq       int64
 	changed   chan struct{}
+	patience  time.Duration
 }
 
 // submission is a SubmitTaskStateChange as it came over the wire.
@@ -66,7 +67,7 @@ type submission struct {
 }
 
 func newPlane(t *testing.T) *plane {
-	p := &plane{t: t, conns: make(chan net.Conn), done: make(chan struct{}), changed: make(chan struct{}), health: make(map[string]string), seq: 1}
+	p := &plane{t: t, conns: make(chan net.Conn), done: make(chan struct{}), changed: make(chan struct{}), health: make(map[string]string), seq: 1, patience: 10 * time.Minute}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /", p.api)
 	mux.HandleFunc("GET /acs/ws", p.acs)
@@ -249,7 +250,7 @@ func (p *plane) nth() (int, *websocket.Conn) {
 // until waits for cond, which is called with p.mu held.
 func (p *plane) until(what string, cond func() bool) {
 	p.t.Helper()
-	limit := time.After(10 * time.Minute) // of the bubble's time
+	limit := time.After(p.patience)
 	for {
 		p.mu.Lock()
 		ok, changed := cond(), p.changed
@@ -313,7 +314,7 @@ func (p *plane) statuses() (out []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range p.submitted {
-		out = append(out, lastPart(s.Task)+" "+s.Status)
+		out = append(out, strings.TrimSpace(lastPart(s.Task)[:6]+" "+s.Status+" "+s.Reason))
 	}
 	return out
 }

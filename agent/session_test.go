@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,9 +86,10 @@ func TestRegistrationRetries(t *testing.T) {
 		}
 		n.done <- nil
 	}, func(c *Config) {
-		dial, tries := c.Dial, 0
+		dial := c.Dial
+		var tries atomic.Int32
 		c.Dial = func(ctx context.Context) (net.Conn, error) {
-			if tries++; tries < 3 {
+			if tries.Add(1) < 3 {
 				return nil, errors.New("nobody listens")
 			}
 			return dial(ctx)
