@@ -31,6 +31,11 @@ type Driver interface {
 	Pull(ctx context.Context, p Pull, progress func(done, total int64)) (Image, error)
 	// Image returns the image if it is present, else ErrImageNotFound.
 	Image(ctx context.Context, ref string) (Image, error)
+	// Images returns the images that are present.
+	Images(ctx context.Context) ([]Image, error)
+	// RemoveImage forgets an image; its space is freed when no container and
+	// no other image needs it. Removing what is not there is no error.
+	RemoveImage(ctx context.Context, ref string) error
 	// Create prepares a container: snapshot, mounts, log file. The image must
 	// be present.
 	Create(ctx context.Context, s Spec) error

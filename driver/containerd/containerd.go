@@ -43,8 +43,9 @@ type Driver struct {
 	snap        snapshots.Snapshotter
 	snapshotter string
 	version     string
-	private     bool // containerd is ours, and ends with Purge
-	host        host // what the machine and containerd may do
+	private     bool          // containerd is ours, and ends with Purge
+	host        host          // what the machine and containerd may do
+	apparmor    func() string // the profile's name; loads it at the first call
 
 	ctx    context.Context // ends at Close
 	cancel context.CancelFunc
@@ -147,6 +148,8 @@ func (d *Driver) open(ctx context.Context) error {
 	if d.host, err = readHost(socket); err != nil {
 		return err
 	}
+	d.apparmor = sync.OnceValue(d.loadApparmor)
+	d.wg.Go(func() { d.apparmor() }) // compiling it takes a while
 	d.parents.init(d.host.cgroups, d.paths.cgroup())
 	if err := d.recover(ctx); err != nil {
 		return err

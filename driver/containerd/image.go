@@ -3,6 +3,7 @@ package containerd
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -79,6 +80,36 @@ func (d *Driver) Image(ctx context.Context, ref string) (driver.Image, error) {
 		return driver.Image{}, err
 	}
 	return im.public(ref), nil
+}
+
+// Images returns the images that are present and unpacked.
+func (d *Driver) Images(ctx context.Context) ([]driver.Image, error) {
+	list, err := d.cl.ImageService().List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]driver.Image, 0, len(list))
+	for _, im := range list {
+		got, err := d.Image(ctx, im.Name)
+		if errors.Is(err, driver.ErrImageNotFound) {
+			continue // not complete
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, got)
+	}
+	return out, nil
+}
+
+// RemoveImage forgets an image. Running containers keep their layers.
+func (d *Driver) RemoveImage(ctx context.Context, ref string) error {
+	name, err := fullRef(ref)
+	if err != nil {
+		return nil // never pulled
+	}
+	d.images.drop(name)
+	return ignoreMissing(d.cl.ImageService().Delete(ctx, name))
 }
 
 func (im *image) public(ref string) driver.Image {

@@ -45,6 +45,7 @@ func (d *Driver) Purge(ctx context.Context) error {
 		note("private containerd", stopPrivate(ctx, d.paths))
 	}
 	note("shims", d.paths.endShims(ctx))
+	note("AppArmor profile", d.paths.unloadApparmor())
 	note("files", d.paths.removeAll())
 	note("cgroups", d.purgeCgroups(ctx))
 	return errors.Join(errs...)

@@ -77,7 +77,10 @@ func (d *Driver) build(s driver.Spec, im *image, u *user.ExecUser) (*specs.Spec,
 	}
 	if s.Privileged {
 		spec.Linux.MaskedPaths, spec.Linux.ReadonlyPaths = nil, nil
-	} else if d.host.seccomp {
+		return spec, nil
+	}
+	spec.Process.ApparmorProfile = d.apparmor()
+	if d.host.seccomp {
 		spec.Linux.Seccomp = seccompProfile(spec)
 	}
 	return spec, nil

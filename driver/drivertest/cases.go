@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/dhowhq/dhow/driver"
 )
 
@@ -51,6 +53,39 @@ func (s *suite) pull(t *testing.T) {
 	}
 	if _, err := s.d.Pull(t.Context(), driver.Pull{Ref: s.broken, PlainHTTP: true}, nil); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func (s *suite) removeImage(t *testing.T) {
+	ref := s.reg.Push(t, "contract/removed:1", Busybox(t, v1.Config{Cmd: []string{"sleep", "3600"}}))
+	if _, err := s.d.Pull(t.Context(), driver.Pull{Ref: ref, PlainHTTP: true}, nil); err != nil {
+		t.Fatal(err)
+	}
+	has := func() bool {
+		list, err := s.d.Images(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(list, func(im driver.Image) bool { return im.Ref == ref && im.Digest != "" })
+	}
+	if !has() {
+		t.Error("a pulled image is not in Images")
+	}
+	s.create(t, driver.Spec{ID: "keeps", Image: ref})
+	s.start(t, "keeps")
+	for range 2 {
+		if err := s.d.RemoveImage(t.Context(), ref); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.d.Image(t.Context(), ref); !errors.Is(err, driver.ErrImageNotFound) || has() {
+		t.Errorf("a removed image: %v", err)
+	}
+	if err := s.d.Create(t.Context(), driver.Spec{ID: "late", Image: ref}); !errors.Is(err, driver.ErrImageNotFound) {
+		t.Errorf("create of a removed image: %v", err)
+	}
+	if c := s.must(t, "keeps"); c.State != driver.Running {
+		t.Errorf("the container of a removed image: %+v", c)
 	}
 }
 

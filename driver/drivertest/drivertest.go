@@ -35,6 +35,7 @@ func Run(t *testing.T, open Open) {
 
 	t.Run("pull", s.pull)
 	t.Run("pull errors", s.pullErrors)
+	t.Run("remove image", s.removeImage)
 	t.Run("lifecycle", s.lifecycle)
 	t.Run("exit codes", s.exitCodes)
 	t.Run("misuse", s.misuse)

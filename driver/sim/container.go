@@ -218,7 +218,7 @@ func (d *Driver) Delete(ctx context.Context, id string) error {
 		d.end(c, true)
 	}
 	delete(d.containers, id)
-	return d.forget(id)
+	return d.forget("containers", id)
 }
 
 // Stats shows a steady load.

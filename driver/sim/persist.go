@@ -39,11 +39,11 @@ func (d *Driver) save(c *container) error {
 	})
 }
 
-func (d *Driver) forget(id string) error {
+func (d *Driver) forget(kind, name string) error {
 	if d.cfg.Dir == "" {
 		return nil
 	}
-	err := os.Remove(d.file("containers", id))
+	err := os.Remove(d.file(kind, name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -218,6 +218,31 @@ func (d *Driver) Image(_ context.Context, ref string) (driver.Image, error) {
 	return im.image, nil
 }
 
+// Images returns the images that were pulled.
+func (d *Driver) Images(ctx context.Context) ([]driver.Image, error) {
+	d.mu.Lock()
+	refs := slices.Sorted(maps.Keys(d.images))
+	d.mu.Unlock()
+	out := make([]driver.Image, 0, len(refs))
+	for _, ref := range refs {
+		if im, err := d.Image(ctx, ref); err == nil {
+			out = append(out, im)
+		}
+	}
+	return out, nil
+}
+
+// RemoveImage forgets an image.
+func (d *Driver) RemoveImage(_ context.Context, ref string) error {
+	if _, err := d.present(ref); err != nil {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.images, ref)
+	return d.forget("images", ref)
+}
+
 func (d *Driver) present(ref string) (*pulled, error) {
 	d.mu.Lock()
 	im := d.images[ref]
