@@ -1,0 +1,252 @@
+// Package logstore keeps log events on disk: groups of streams, each stream a
+// row of segments, of which the newest grows and the others are compressed.
+// What Write acknowledged is synced. It knows nothing of CloudWatch's wire
+// formats; services/logs is its face.
+package logstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/store"
+)
+
+// Errors that faces put into AWS's words.
+var (
+	ErrNoGroup  = errors.New("the log group does not exist")
+	ErrNoStream = errors.New("the log stream does not exist")
+	ErrExists   = errors.New("exists already")
+)
+
+// Group is a log group. Faces are its writers.
+type Group struct {
+	cluster.Scope
+	Name      string
+	ID        string // names the directory; changes when a deleted name is made again
+	Class     string // STANDARD, INFREQUENT_ACCESS, DELIVERY
+	Retention int32  // days, 0 keeps for ever
+	Tags      map[string]string
+	CreatedAt time.Time
+}
+
+// Stream is a log stream: events of one source.
+type Stream struct {
+	cluster.Scope
+	Group, Name string
+	ID          string // names the directory
+	CreatedAt   time.Time
+}
+
+// Groups is keyed ACCOUNT/REGION/NAME, Streams ACCOUNT/REGION/GROUP//STREAM: a
+// group's name may hold slashes but no two in a row end it.
+var (
+	Groups  = store.NewTable("logs.groups", Group.Key)
+	Streams = store.NewTable("logs.streams", Stream.Key,
+		store.Index[Stream]{Name: "group", Values: func(s Stream) []string { return []string{s.Scope.Key(s.Group)} }},
+		store.Index[Stream]{Name: "id", Values: func(s Stream) []string { return []string{s.ID} }})
+)
+
+// Key is the row's key.
+func (g Group) Key() string { return g.Scope.Key(g.Name) }
+
+// Key is the row's key.
+func (s Stream) Key() string { return streamKey(s.Scope, s.Group, s.Name) }
+
+func streamKey(s cluster.Scope, group, name string) string { return s.Key(group, "", name) }
+
+// Event is one log event. Times are milliseconds since 1970.
+type Event struct {
+	Timestamp int64
+	Ingestion int64
+	Message   string
+}
+
+// Config says where a Store keeps its things.
+type Config struct {
+	Dir string // made if absent
+	DB  *store.DB
+	Log *slog.Logger
+	// SegmentSize is the size in bytes at which a segment is closed and
+	// compressed; 4 MiB if 0.
+	SegmentSize int64
+}
+
+// Store is an open log store. Methods are safe for concurrent use.
+type Store struct {
+	dir     string
+	db      *store.DB
+	log     *slog.Logger
+	segment int64
+
+	mu      sync.Mutex
+	streams map[string]*stream // by Stream.ID; opened at first use
+	watch   watchers
+	seal    chan *stream
+	work    sync.WaitGroup
+	closed  chan struct{}
+	once    sync.Once
+
+	compressing sync.Mutex
+}
+
+// Open opens the store over c.Dir. Streams are opened when they are used.
+func Open(c Config) (*Store, error) {
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("logs: %w", err)
+	}
+	if c.SegmentSize == 0 {
+		c.SegmentSize = 4 << 20
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{dir: c.Dir, db: c.DB, log: c.Log, segment: c.SegmentSize,
+		streams: make(map[string]*stream), seal: make(chan *stream, 256), closed: make(chan struct{})}
+	s.work.Go(s.compress)
+	return s, nil
+}
+
+// Close ends the background work and closes the files; again does nothing.
+func (s *Store) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	s.work.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for _, st := range s.streams {
+		errs = append(errs, st.close())
+	}
+	return errors.Join(errs...)
+}
+
+// CreateGroup makes a group; ErrExists if there is one of that name.
+func (s *Store) CreateGroup(ctx context.Context, g Group) error {
+	g.ID, g.CreatedAt = cluster.NewID(), time.Now().UTC()
+	return s.db.Update(ctx, func(tx *store.Tx) error {
+		if _, ok := Groups.Get(tx, g.Key()); ok {
+			return ErrExists
+		}
+		return Groups.Put(tx, g)
+	})
+}
+
+// CreateStream makes a stream; ErrExists, ErrNoGroup.
+func (s *Store) CreateStream(ctx context.Context, scope cluster.Scope, group, name string) error {
+	return s.db.Update(ctx, func(tx *store.Tx) error { return createStream(tx, scope, group, name) })
+}
+
+func createStream(tx *store.Tx, scope cluster.Scope, group, name string) error {
+	if _, ok := Groups.Get(tx, scope.Key(group)); !ok {
+		return ErrNoGroup
+	}
+	st := Stream{Scope: scope, Group: group, Name: name, ID: cluster.NewID(), CreatedAt: time.Now().UTC()}
+	if _, ok := Streams.Get(tx, st.Key()); ok {
+		return ErrExists
+	}
+	return Streams.Put(tx, st)
+}
+
+// Ensure makes the stream, and the group too if create says so, where they are
+// missing.
+func (s *Store) Ensure(ctx context.Context, scope cluster.Scope, group, name string, create bool) error {
+	if create {
+		if err := s.CreateGroup(ctx, Group{Scope: scope, Name: group, Class: "STANDARD"}); err != nil && !errors.Is(err, ErrExists) {
+			return err
+		}
+	}
+	err := s.CreateStream(ctx, scope, group, name)
+	if errors.Is(err, ErrExists) {
+		return nil
+	}
+	return err
+}
+
+// DeleteStream removes a stream and its events.
+func (s *Store) DeleteStream(ctx context.Context, scope cluster.Scope, group, name string) error {
+	var id string
+	err := s.db.Update(ctx, func(tx *store.Tx) error {
+		if _, ok := Groups.Get(tx, scope.Key(group)); !ok {
+			return ErrNoGroup
+		}
+		st, ok := Streams.Get(tx, streamKey(scope, group, name))
+		if !ok {
+			return ErrNoStream
+		}
+		id = st.ID
+		Streams.Delete(tx, st.Key())
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.remove(id)
+}
+
+// DeleteGroup removes a group with all its streams.
+func (s *Store) DeleteGroup(ctx context.Context, scope cluster.Scope, group string) error {
+	for more := true; more; {
+		var ids []string
+		err := s.db.Update(ctx, func(tx *store.Tx) error {
+			ids, more = nil, false
+			g, ok := Groups.Get(tx, scope.Key(group))
+			if !ok {
+				return ErrNoGroup
+			}
+			for st := range Streams.By(tx, "group", g.Key()) {
+				if len(ids) == 80 { // a transaction is bounded
+					more = true
+					return nil
+				}
+				ids = append(ids, st.ID)
+				Streams.Delete(tx, st.Key())
+			}
+			Groups.Delete(tx, g.Key())
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if err := s.remove(id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Reset removes all of an account's groups, in every region.
+func (s *Store) Reset(ctx context.Context, account string) error {
+	var groups []Group
+	s.db.View(func(r store.Reader) error {
+		for g := range Groups.List(r, account+"/") {
+			groups = append(groups, g)
+		}
+		return nil
+	})
+	for _, g := range groups {
+		if err := s.DeleteGroup(ctx, g.Scope, g.Name); err != nil && !errors.Is(err, ErrNoGroup) {
+			return err
+		}
+	}
+	return nil
+}
+
+// remove deletes a stream's files.
+func (s *Store) remove(id string) error {
+	s.mu.Lock()
+	st := s.streams[id]
+	delete(s.streams, id)
+	s.mu.Unlock()
+	if st != nil {
+		st.drop()
+	}
+	return os.RemoveAll(filepath.Join(s.dir, id))
+}

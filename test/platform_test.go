@@ -1,0 +1,241 @@
+// Package test holds conversations with the whole platform: one `dhow up`
+// with real containers serves them all, each in an account of its own.
+package test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// dhow is the binary under test, hello the program that services run.
+var dhow, hello string
+
+// shared is the platform of the conversations, nil where this machine cannot
+// run containers; why says what it lacks.
+var (
+	shared *platform
+	why    string
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	if testing.Short() {
+		fmt.Println("conversations with the whole platform are left out by -short")
+		return 0
+	}
+	dir, err := os.MkdirTemp("", "dhow-test-")
+	if err != nil {
+		return fail(err)
+	}
+	defer os.RemoveAll(dir)
+	dhow, hello = filepath.Join(dir, "bin", "dhow"), filepath.Join(dir, "bin", "hello")
+	for bin, pkg := range map[string]string{dhow: "../cmd/dhow", hello: "../examples/hello"} {
+		build := exec.Command("go", "build", "-o", bin, pkg)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			return fail(fmt.Errorf("%s: %w\n%s", pkg, err, out))
+		}
+	}
+	if out, err := exec.Command(dhow, "doctor").CombinedOutput(); err != nil {
+		why = string(out)
+		if os.Getenv("CI") == "true" {
+			return fail(fmt.Errorf("this machine cannot run containers:\n%s", out))
+		}
+		return m.Run()
+	}
+	shared, err = startPlatform(filepath.Join(dir, "data"))
+	if err != nil {
+		return fail(err)
+	}
+	code := m.Run()
+	if err := shared.stop(); err != nil {
+		return fail(err)
+	}
+	if err := shared.purge(); err != nil {
+		return fail(err)
+	}
+	if left := leftovers(shared.dir); len(left) > 0 {
+		return fail(fmt.Errorf("left behind: %v", left))
+	}
+	return code
+}
+
+func fail(err error) int {
+	fmt.Fprintln(os.Stderr, "FAIL:", err)
+	return 1
+}
+
+// platform is a `dhow up` in a process of its own.
+type platform struct {
+	dir  string
+	url  string
+	args []string
+	cmd  *exec.Cmd
+	errs *lockedBuffer
+	done chan error
+}
+
+// startPlatform starts `dhow up` over dir on a port of the kernel's choice and
+// waits until it is ready.
+func startPlatform(dir string, args ...string) (*platform, error) {
+	p := &platform{dir: dir, args: args, errs: new(lockedBuffer)}
+	return p, p.start("127.0.0.1:0")
+}
+
+func (p *platform) start(listen string) error {
+	p.cmd = exec.Command(dhow, append([]string{"up", "--data-dir", p.dir, "--listen", listen, "--log-level", "info"}, p.args...)...)
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
+	p.cmd.Stderr = p.errs
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := p.cmd.Start(); err != nil {
+		return err
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		p.cmd.Wait()
+		return fmt.Errorf("dhow up ended: %s", p.errs)
+	}
+	var ms int
+	if _, err := fmt.Sscanf(line, "dhow ready in %d ms at %s\n", &ms, &p.url); err != nil {
+		return fmt.Errorf("ready line %q: %w", line, err)
+	}
+	p.done = make(chan error, 1)
+	go func() { p.done <- p.cmd.Wait() }()
+	return nil
+}
+
+// address is HOST:PORT of the API.
+func (p *platform) address() string { return strings.TrimPrefix(p.url, "http://") }
+
+// stop ends the platform as SIGTERM does.
+func (p *platform) stop() error {
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case err := <-p.done:
+		if err != nil {
+			return fmt.Errorf("dhow up did not end cleanly: %w\n%s", err, p.errs)
+		}
+		return nil
+	case <-time.After(30 * time.Second):
+		p.cmd.Process.Kill()
+		return fmt.Errorf("dhow up did not end within 30 s of SIGTERM:\n%s", p.errs)
+	}
+}
+
+// kill ends it as kill -9 does, and waits until it is gone.
+func (p *platform) kill() {
+	p.cmd.Process.Kill()
+	<-p.done
+}
+
+// purge removes what outlives the platform.
+func (p *platform) purge() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, dhow, "down", "--data-dir", p.dir).CombinedOutput(); err != nil {
+		return fmt.Errorf("dhow down: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// leftovers names what of a purged platform is still on this machine: mounts
+// below its directory, and processes that carry its name.
+func leftovers(dir string) (left []string) {
+	mounts, _ := os.ReadFile("/proc/self/mounts")
+	for line := range strings.Lines(string(mounts)) {
+		if f := strings.Fields(line); len(f) > 1 && strings.HasPrefix(f[1], dir) {
+			left = append(left, "mount "+f[1])
+		}
+	}
+	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, c := range commands {
+		data, err := os.ReadFile(c)
+		if err == nil && bytes.Contains(data, []byte(dir)) {
+			left = append(left, "process "+string(bytes.ReplaceAll(data, []byte{0}, []byte{' '})))
+		}
+	}
+	return left
+}
+
+// need skips a test that needs containers where there can be none.
+func need(t *testing.T) *platform {
+	t.Helper()
+	if shared == nil {
+		t.Skipf("no containers here: %s", why)
+	}
+	return shared
+}
+
+// needTool skips a test for a tool that the machine lacks.
+func needTool(t *testing.T, name string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		t.Skipf("%s is not installed", name)
+	}
+}
+
+// eventually waits until f is content, and fails with what it said last.
+func eventually(t *testing.T, limit time.Duration, f func() error) {
+	t.Helper()
+	end := time.Now().Add(limit)
+	for {
+		err := f()
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %v", limit, err)
+		}
+		time.Sleep(20 * time.Millisecond) // between two looks at another process
+	}
+}
+
+// healthy reports whether the platform answers.
+func (p *platform) healthy() error {
+	res, err := http.Get(p.url + "/_dhow/health")
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return errors.New(res.Status)
+	}
+	return nil
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
