@@ -72,11 +72,20 @@ func CreateLoadBalancer(tx *store.Tx, b *LoadBalancer) error {
 	return LoadBalancers.Put(tx, *b)
 }
 
-// RemoveLoadBalancer deletes b, which has no listeners any more, and gives
-// back its address.
+// RemoveLoadBalancer deletes b with its listeners and gives back its address.
+// Of listeners it takes some at a time, since their target groups fill the
+// transaction: a load balancer that had many is still there after it, and it
+// wants to be called again.
 func RemoveLoadBalancer(tx *store.Tx, b LoadBalancer) error {
-	if len(b.Ports) > 0 {
-		return fmt.Errorf("load balancer %s still has %d listeners", b.Name, len(b.Ports))
+	const some = 10 // of up to five target groups each
+	listeners := ListenersOf(tx, b)
+	for _, l := range listeners[:min(some, len(listeners))] {
+		if err := RemoveListener(tx, l); err != nil {
+			return err
+		}
+	}
+	if len(listeners) > some {
+		return nil
 	}
 	Addresses.Delete(tx, b.Address)
 	LoadBalancers.Delete(tx, b.Key())

@@ -175,7 +175,9 @@ func TestJourney(t *testing.T) {
 		t.Fatal(err)
 	}
 	health := &elb.DescribeTargetHealthInput{TargetGroupArn: g.TargetGroupArn, Targets: []types.TargetDescription{td}}
-	fast := func(o *elb.TargetInServiceWaiterOptions) { o.MinDelay, o.MaxDelay = 10*time.Millisecond, 20*time.Millisecond }
+	fast := func(o *elb.TargetInServiceWaiterOptions) {
+		o.MinDelay, o.MaxDelay = 10*time.Millisecond, 20*time.Millisecond
+	}
 	if err := elb.NewTargetInServiceWaiter(r.Client, fast).Wait(r.ctx, health, 10*time.Second); err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +188,9 @@ func TestJourney(t *testing.T) {
 	if _, err := r.DeregisterTargets(r.ctx, &elb.DeregisterTargetsInput{TargetGroupArn: g.TargetGroupArn, Targets: []types.TargetDescription{td}}); err != nil {
 		t.Fatal(err)
 	}
-	gone := func(o *elb.TargetDeregisteredWaiterOptions) { o.MinDelay, o.MaxDelay = 10*time.Millisecond, 20*time.Millisecond }
+	gone := func(o *elb.TargetDeregisteredWaiterOptions) {
+		o.MinDelay, o.MaxDelay = 10*time.Millisecond, 20*time.Millisecond
+	}
 	if err := elb.NewTargetDeregisteredWaiter(r.Client, gone).Wait(r.ctx, health, 10*time.Second); err != nil {
 		t.Fatal(err)
 	}

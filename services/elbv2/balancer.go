@@ -250,38 +250,22 @@ func wireZones(zones []lb.Zone) []types.AvailabilityZone {
 // not there is no error.
 func (a *API) DeleteLoadBalancer(ctx context.Context, in *elb.DeleteLoadBalancerInput) (*elb.DeleteLoadBalancerOutput, error) {
 	arn := deref(in.LoadBalancerArn)
-	for {
-		again := false
+	for gone := false; !gone; {
 		err := a.db.Update(ctx, func(tx *store.Tx) error {
 			b, err := lb.FindLoadBalancer(tx, scope(ctx), arn)
-			if err != nil {
-				return nil // deleted already
+			if gone = err != nil; gone {
+				return nil
 			}
 			if b.Attribute("deletion_protection.enabled") == "true" {
 				return &types.OperationNotPermittedException{
 					Message: ptr("Load balancer '" + arn + "' cannot be deleted because deletion protection is enabled")}
 			}
-			// A listener holds up to five target groups: few of them fill a
-			// transaction.
-			listeners := lb.ListenersOf(tx, b)
-			again = len(listeners) > 10
-			for _, l := range listeners[:min(10, len(listeners))] {
-				if err := lb.RemoveListener(tx, l); err != nil {
-					return err
-				}
-			}
-			if again {
-				return nil
-			}
-			b.Ports = nil
 			return lb.RemoveLoadBalancer(tx, b)
 		})
 		if err != nil {
 			return nil, err
 		}
-		if !again {
-			a.engine.Sync(arn)
-			return &elb.DeleteLoadBalancerOutput{}, nil
-		}
 	}
+	a.engine.Sync(arn)
+	return &elb.DeleteLoadBalancerOutput{}, nil
 }

@@ -78,7 +78,7 @@ func newGroup(in *elb.CreateTargetGroupInput) (g lb.TargetGroup, err error) {
 		return g, invalid("A VPC ID must be specified")
 	case in.IpAddressType != "" && in.IpAddressType != types.TargetGroupIpAddressTypeEnumIpv4:
 		return g, refused("targets of dhow have IPv4 addresses only: IP address type '%s' is not served", in.IpAddressType)
-	case in.ProtocolVersion != nil && *in.ProtocolVersion != "HTTP1":
+	case deref(in.ProtocolVersion) != "" && *in.ProtocolVersion != "HTTP1": // Terraform sends an empty one
 		return g, refused("targets are spoken to in HTTP/1.1: protocol version '%s' is not served yet", *in.ProtocolVersion)
 	case in.TargetControlPort != nil:
 		return g, refused("TargetControlPort is not served by dhow")
