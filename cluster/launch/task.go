@@ -117,8 +117,12 @@ func (l *launcher) task(h home) cluster.Task {
 	}
 	t.Reserved, t.CPU, t.Memory = Need(d.Def, l.Overrides)
 	t.ConnectivityAt = &t.CreatedAt
+	t.Unserved = slices.Clone(t.Unserved)
 	if l.EnableExecuteCommand {
-		t.Unserved = append(slices.Clone(t.Unserved), "enableExecuteCommand")
+		t.Unserved = append(t.Unserved, "enableExecuteCommand")
+	}
+	if l.Overrides.EphemeralStorage != nil {
+		t.Unserved = append(t.Unserved, "overrides.ephemeralStorage")
 	}
 	if l.LaunchType == types.LaunchTypeFargate {
 		t.PlatformVersion = l.PlatformVersion

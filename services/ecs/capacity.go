@@ -10,6 +10,7 @@ import (
 
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/cluster/launch"
+	"github.com/dhowhq/dhow/store"
 )
 
 // providers are the capacity providers that every account has. Both start
@@ -92,14 +93,27 @@ func checkProviders(names []string) error {
 	return nil
 }
 
-// DescribeCapacityProviders answers for the two that exist.
+// DescribeCapacityProviders answers for the two that exist. They have no tags
+// to include.
 func (a *API) DescribeCapacityProviders(ctx context.Context, in *ecs.DescribeCapacityProvidersInput) (*ecs.DescribeCapacityProvidersOutput, error) {
 	s := scope(ctx)
 	names := in.CapacityProviders
-	if len(names) == 0 {
+	if ref := in.Cluster; deref(ref) != "" {
+		err := a.db.View(func(r store.Reader) error {
+			c, err := findCluster(r, s, ref)
+			if len(names) == 0 {
+				names = c.CapacityProviders
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	} else if len(names) == 0 {
 		names = providers
 	}
 	out := &ecs.DescribeCapacityProvidersOutput{CapacityProviders: []types.CapacityProvider{}, Failures: []types.Failure{}}
+	var found []types.CapacityProvider
 	for _, n := range names {
 		name := strings.TrimPrefix(n, s.ARN("ecs", "capacity-provider/"))
 		arn := s.ARN("ecs", "capacity-provider/"+name)
@@ -107,10 +121,14 @@ func (a *API) DescribeCapacityProviders(ctx context.Context, in *ecs.DescribeCap
 			out.Failures = append(out.Failures, missing(arn))
 			continue
 		}
-		out.CapacityProviders = append(out.CapacityProviders, types.CapacityProvider{
+		found = append(found, types.CapacityProvider{
 			CapacityProviderArn: ptr(arn), Name: ptr(name), Status: types.CapacityProviderStatusActive,
 			Type: types.CapacityProviderType(name), Tags: []types.Tag{},
 		})
 	}
-	return out, nil
+	slices.SortFunc(found, func(a, b types.CapacityProvider) int { return strings.Compare(*a.Name, *b.Name) })
+	var err error
+	out.CapacityProviders, out.NextToken, err = page(slices.Values(found), func(p types.CapacityProvider) string { return *p.Name }, in.MaxResults, 10, in.NextToken)
+	out.CapacityProviders = orEmpty(out.CapacityProviders)
+	return out, err
 }

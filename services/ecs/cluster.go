@@ -45,6 +45,9 @@ func (a *API) CreateCluster(ctx context.Context, in *ecs.CreateClusterInput) (*e
 	if err := checkSettings(in.Settings); err != nil {
 		return nil, err
 	}
+	if err := a.forgetInstances(ctx, c); err != nil {
+		return nil, err
+	}
 	var out types.Cluster
 	err := a.db.Update(ctx, func(tx *store.Tx) error {
 		if old, ok := cluster.Clusters.Get(tx, c.Key()); ok && old.Status == "ACTIVE" {

@@ -75,6 +75,21 @@ func empty(r store.Reader, c cluster.Cluster) error {
 	return nil
 }
 
+// forgetInstances ends the memberships that a deleted cluster of c's name still
+// has, because its deletion was cut short.
+func (a *API) forgetInstances(ctx context.Context, c cluster.Cluster) error {
+	deleted := false
+	err := a.db.View(func(r store.Reader) error {
+		old, ok := cluster.Clusters.Get(r, c.Key())
+		deleted = ok && old.Status == "INACTIVE"
+		return nil
+	})
+	if err != nil || !deleted {
+		return err
+	}
+	return a.dropInstances(ctx, c)
+}
+
 // dropInstances ends the memberships of a deleted cluster.
 func (a *API) dropInstances(ctx context.Context, c cluster.Cluster) error {
 	var keys []string

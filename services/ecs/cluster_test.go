@@ -160,3 +160,55 @@ func TestDeleteClusterWithInstances(t *testing.T) {
 		t.Error("a refused deletion changed the cluster")
 	}
 }
+
+func TestCapacityProviders(t *testing.T) {
+	f := newFixture(t)
+	out, err := f.DescribeCapacityProviders(f.ctx, &ecs.DescribeCapacityProvidersInput{})
+	must(t, err)
+	if len(out.CapacityProviders) != 2 || *out.CapacityProviders[0].Name != "FARGATE" || out.CapacityProviders[0].Status != "ACTIVE" {
+		t.Errorf("providers %+v", out.CapacityProviders)
+	}
+	out, err = f.DescribeCapacityProviders(f.ctx, &ecs.DescribeCapacityProvidersInput{CapacityProviders: []string{"FARGATE_SPOT", "mine"}})
+	must(t, err)
+	if len(out.CapacityProviders) != 1 || len(out.Failures) != 1 || *out.Failures[0].Reason != "MISSING" {
+		t.Errorf("%d providers, failures %v", len(out.CapacityProviders), reasons(out.Failures))
+	}
+	out, err = f.DescribeCapacityProviders(f.ctx, &ecs.DescribeCapacityProvidersInput{MaxResults: ptr(int32(1))})
+	must(t, err)
+	if len(out.CapacityProviders) != 1 || out.NextToken == nil {
+		t.Errorf("a page of one has %d", len(out.CapacityProviders))
+	}
+	f.cluster("default")
+	out, err = f.DescribeCapacityProviders(f.ctx, &ecs.DescribeCapacityProvidersInput{Cluster: ptr("default")})
+	must(t, err)
+	if len(out.CapacityProviders) != 0 {
+		t.Error("a cluster without providers has some")
+	}
+}
+
+// A deletion that was cut short after its commit leaves no instance to the next
+// cluster of the name.
+func TestCreateAfterHalfDeletion(t *testing.T) {
+	f := newFixture(t)
+	f.cluster("c")
+	must(t, f.db.Update(f.ctx, func(tx *store.Tx) error {
+		c, _ := cluster.Clusters.Get(tx, f.scope.Key("c"))
+		c.Status = "INACTIVE"
+		return cluster.Clusters.Put(tx, c)
+	}))
+	f.cluster("c")
+	if n := f.describeCluster("c").RegisteredContainerInstancesCount; n != 1 {
+		t.Errorf("%d instances, want 1", n)
+	}
+}
+
+func BenchmarkDescribeClusters(b *testing.B) {
+	f := benchFixture(b)
+	in := &ecs.DescribeClustersInput{Clusters: []string{"default"}}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := f.DescribeClusters(f.ctx, in); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -21,14 +21,14 @@ import (
 // tasks: 2048 CPU units, 4096 MiB.
 type fixture struct {
 	*API
-	t     *testing.T
+	t     testing.TB
 	ctx   context.Context // of the caller
 	agent context.Context // of the node's agent
 	scope cluster.Scope
 	node  string
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	f := &fixture{t: t, node: "n1", scope: cluster.Scope{Account: "000000000000", Region: "us-east-1"}}
 	f.API = New(Config{DB: storetest.Open(t), DefaultCIDR: netip.MustParsePrefix("172.31.0.0/16")})
@@ -166,4 +166,15 @@ func reasons(fs []types.Failure) (out []string) {
 
 func nodeCall(node, account, region string) context.Context {
 	return awsapi.WithCall(context.Background(), &awsapi.Call{Account: account, Region: region, Principal: cluster.NodeARN(node)})
+}
+
+// benchFixture is a fixture with a cluster of 16 tasks.
+func benchFixture(b *testing.B) *fixture {
+	f := newFixture(b)
+	f.cluster("default")
+	f.define("web")
+	for range 16 {
+		f.run1("web")
+	}
+	return f
 }

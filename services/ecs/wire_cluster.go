@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -10,78 +11,80 @@ import (
 	"github.com/dhowhq/dhow/store"
 )
 
-// counts are what a cluster holds.
+// counts are what a cluster holds, by launch type.
 type counts struct {
 	instances int32
-	tasks     map[taskKind]int32    // RUNNING or on their way there
-	services  map[serviceKind]int32 // ACTIVE and DRAINING ones
+	of        [len(launchTypes)]struct {
+		running, pending int32 // tasks; those on their way down are neither
+		active, draining int32 // services
+	}
 }
 
-type taskKind struct {
-	launchType types.LaunchType
-	running    bool
-}
+// launchTypes in the order of the statistics, with their names there.
+var launchTypes = [...]struct {
+	is   types.LaunchType
+	word string
+}{{types.LaunchTypeEc2, "EC2"}, {types.LaunchTypeFargate, "Fargate"}, {types.LaunchTypeExternal, "External"}}
 
-type serviceKind struct {
-	launchType types.LaunchType
-	status     string
+// kind is the index of a launch type; services with a capacity provider
+// strategy have none, and run on Fargate's.
+func kind(lt types.LaunchType) int {
+	for i, t := range launchTypes {
+		if t.is == lt {
+			return i
+		}
+	}
+	return 1
 }
 
 // count counts what c holds.
-func count(r store.Reader, c cluster.Cluster) counts {
-	n := counts{tasks: map[taskKind]int32{}, services: map[serviceKind]int32{}}
-	for range cluster.Instances.List(r, c.Scope.Prefix(c.Name)) {
+func count(r store.Reader, c cluster.Cluster) (n counts) {
+	prefix := c.Scope.Prefix(c.Name)
+	for range cluster.Instances.List(r, prefix) {
 		n.instances++
 	}
 	for t := range cluster.Tasks.By(r, "live", c.Key()) {
-		if !cluster.Running.Before(t.Last) { // not on its way down
-			n.tasks[taskKind{t.LaunchType, t.Last == cluster.Running}]++
+		switch k := &n.of[kind(t.LaunchType)]; {
+		case t.Last == cluster.Running:
+			k.running++
+		case t.Last.Before(cluster.Running):
+			k.pending++
 		}
 	}
-	for s := range cluster.Services.List(r, c.Scope.Prefix(c.Name)) {
-		n.services[serviceKind{s.LaunchType, s.Status}]++
+	for s := range cluster.Services.List(r, prefix) {
+		switch k := &n.of[kind(s.LaunchType)]; s.Status {
+		case "ACTIVE":
+			k.active++
+		case "DRAINING":
+			k.draining++
+		}
 	}
 	return n
 }
 
-func (n counts) taskCount(running bool) (sum int32) {
-	for k, v := range n.tasks {
-		if k.running == running {
-			sum += v
-		}
-	}
-	return sum
-}
-
-func (n counts) activeServices() (sum int32) {
-	for k, v := range n.services {
-		if k.status == "ACTIVE" {
-			sum += v
-		}
-	}
-	return sum
-}
-
 // wireCluster is c with all that the API can show of it.
 func wireCluster(c cluster.Cluster, n counts) types.Cluster {
-	out := types.Cluster{
-		ActiveServicesCount:               n.activeServices(),
+	var running, pending, active int32
+	for _, k := range n.of {
+		running, pending, active = running+k.running, pending+k.pending, active+k.active
+	}
+	return types.Cluster{
+		ActiveServicesCount:               active,
 		Attachments:                       []types.Attachment{},
 		CapacityProviders:                 orEmpty(c.CapacityProviders),
 		ClusterArn:                        ptr(c.ARN()),
 		ClusterName:                       ptr(c.Name),
 		Configuration:                     c.Configuration,
 		DefaultCapacityProviderStrategy:   orEmpty(c.DefaultStrategy),
-		PendingTasksCount:                 n.taskCount(false),
+		PendingTasksCount:                 pending,
 		RegisteredContainerInstancesCount: n.instances,
-		RunningTasksCount:                 n.taskCount(true),
+		RunningTasksCount:                 running,
 		ServiceConnectDefaults:            c.ServiceConnectDefaults,
 		Settings:                          orEmpty(c.Settings),
 		Statistics:                        []types.KeyValuePair{},
 		Status:                            ptr(c.Status),
 		Tags:                              orEmpty(c.Tags),
 	}
-	return out
 }
 
 // describeCluster is wireCluster without what DescribeClusters shows only when
@@ -106,24 +109,14 @@ func describeCluster(c cluster.Cluster, n counts, include []types.ClusterField) 
 // statistics are the counts by launch type, in AWS's order and names.
 func statistics(n counts) []types.KeyValuePair {
 	var out []types.KeyValuePair
-	add := func(name string, value int32) {
-		out = append(out, types.KeyValuePair{Name: ptr(name), Value: ptr(strconv.Itoa(int(value)))})
+	add := func(format string, value func(int) int32) {
+		for i, t := range launchTypes {
+			out = append(out, types.KeyValuePair{Name: ptr(fmt.Sprintf(format, t.word)), Value: ptr(strconv.Itoa(int(value(i))))})
+		}
 	}
-	launchTypes := []struct {
-		is   types.LaunchType
-		word string
-	}{{types.LaunchTypeEc2, "EC2"}, {types.LaunchTypeFargate, "Fargate"}, {types.LaunchTypeExternal, "External"}}
-	for _, t := range launchTypes {
-		add("running"+t.word+"TasksCount", n.tasks[taskKind{t.is, true}])
-	}
-	for _, t := range launchTypes {
-		add("pending"+t.word+"TasksCount", n.tasks[taskKind{t.is, false}])
-	}
-	for _, t := range launchTypes {
-		add("active"+t.word+"ServiceCount", n.services[serviceKind{t.is, "ACTIVE"}])
-	}
-	for _, t := range launchTypes {
-		add("draining"+t.word+"ServiceCount", n.services[serviceKind{t.is, "DRAINING"}])
-	}
+	add("running%sTasksCount", func(i int) int32 { return n.of[i].running })
+	add("pending%sTasksCount", func(i int) int32 { return n.of[i].pending })
+	add("active%sServiceCount", func(i int) int32 { return n.of[i].active })
+	add("draining%sServiceCount", func(i int) int32 { return n.of[i].draining })
 	return out
 }
