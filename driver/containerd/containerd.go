@@ -71,7 +71,7 @@ var _ driver.Driver = (*Driver)(nil)
 type paths struct {
 	hash string // names the namespace and the cgroup
 	data string // durable: containerd's root, records, volumes
-	run  string // gone at reboot: sockets, runc's state
+	run  string // gone at reboot: sockets, runc's state; its parent is shared with others of this data directory
 }
 
 func pathsOf(dataDir string) (paths, error) {
@@ -84,7 +84,7 @@ func pathsOf(dataDir string) (paths, error) {
 	}
 	sum := sha256.Sum256([]byte(abs))
 	hash := hex.EncodeToString(sum[:5])
-	return paths{hash: hash, data: filepath.Join(abs, "driver"), run: "/run/dhow-" + hash}, nil
+	return paths{hash: hash, data: filepath.Join(abs, "driver"), run: "/run/dhow-" + hash + "/d"}, nil
 }
 
 func (p paths) namespace() string        { return "dhow-" + p.hash }

@@ -231,8 +231,8 @@ func (p paths) removeAll() error {
 		return err
 	}
 	err = errors.Join(os.RemoveAll(p.run), os.RemoveAll(p.data))
-	// containerd's shims leave these; they go if nothing else is in them.
-	for _, dir := range []string{"/run/containerd/s", "/run/containerd"} {
+	// They go if nothing else is in them; containerd's shims leave the last two.
+	for _, dir := range []string{filepath.Dir(p.run), "/run/containerd/s", "/run/containerd"} {
 		os.Remove(dir)
 	}
 	return err
