@@ -209,3 +209,14 @@ func TestJourney(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// getRaw is a GET that follows no redirects.
+func getRaw(t *testing.T, url string) *http.Response {
+	t.Helper()
+	resp, err := http.DefaultTransport.RoundTrip(httptest.NewRequest("GET", url, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp
+}
