@@ -48,6 +48,9 @@ func Check() []Problem {
 	if os.Geteuid() != 0 {
 		add(ErrNotRoot, fmt.Sprintf("running as uid %d", os.Geteuid()), "run as root (`sudo`), or use --driver sim, which runs no containers")
 	}
+	if caps, err := capabilitySet("self", "CapEff:"); err == nil && os.Geteuid() == 0 && caps&(1<<capSysAdmin) == 0 {
+		add(ErrNotRoot, "root here lacks CAP_SYS_ADMIN", "run outside of an unprivileged container, or give the container `--privileged`")
+	}
 	// A system containerd brings its own shim and runc, which need not be in
 	// this process's PATH; without one they must be.
 	if !socketAnswers(systemSocket) {

@@ -31,6 +31,8 @@ type Config struct {
 	Private  bool   // do not look for the system's containerd
 	InitPath string // static binary that Spec.Init runs as first process; "" refuses such specs
 	Log      *slog.Logger
+
+	system string // in tests: in place of the system's socket
 }
 
 // Driver is a driver.Driver over one containerd. Use Open.
@@ -103,6 +105,9 @@ func Open(ctx context.Context, cfg Config) (*Driver, error) {
 	if err := firstFatal(Check()); err != nil {
 		return nil, err
 	}
+	if cfg.system == "" {
+		cfg.system = systemSocket
+	}
 	if err := os.MkdirAll(cfg.DataDir, 0o755); err != nil {
 		return nil, err
 	}
@@ -139,6 +144,9 @@ func (d *Driver) open(ctx context.Context) error {
 	v, err := d.cl.Version(ctx)
 	if err != nil {
 		return fmt.Errorf("containerd at %s does not answer: %w", socket, err)
+	}
+	if tooOld(v.Version) {
+		return Problem{fmt.Errorf("%w: containerd %s at %s is too old", ErrDaemon, v.Version, socket), "dhow needs containerd 1.6 or newer"}
 	}
 	d.version = "containerd " + v.Version
 	if d.snapshotter, err = pickSnapshotter(ctx, d.cl); err != nil {

@@ -45,8 +45,8 @@ func findDaemon(ctx context.Context, cfg Config, p paths) (string, error) {
 			fmt.Errorf("%w: nothing listens at %s, which has this data directory's containers", ErrDaemon, was),
 			"`systemctl start containerd`; or remove " + p.choice() + " to go on without those containers",
 		}
-	case usable(ctx, systemSocket):
-		return systemSocket, os.WriteFile(p.choice(), []byte(systemSocket+"\n"), 0o644)
+	case usable(ctx, cfg.system):
+		return cfg.system, os.WriteFile(p.choice(), []byte(cfg.system+"\n"), 0o644)
 	}
 	if err := startPrivate(ctx, p); err != nil {
 		return "", err
@@ -97,6 +97,14 @@ func pickSnapshotter(ctx context.Context, cl *client.Client) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%w: it has neither the overlayfs nor the native snapshotter", ErrDaemon)
+}
+
+// tooOld reports versions before 1.6, the oldest that dhow is tried with. A
+// version it cannot read is taken for new.
+func tooOld(version string) bool {
+	var major, minor int
+	n, _ := fmt.Sscanf(strings.TrimPrefix(version, "v"), "%d.%d", &major, &minor)
+	return n == 2 && (major < 1 || major == 1 && minor < 6)
 }
 
 // daemonConfig leaves out what dhow does not use: CRI alone doubles the start.

@@ -276,3 +276,49 @@ func TestSharedContainerd(t *testing.T) {
 		t.Error("Purge ended a containerd that is not its own")
 	}
 }
+
+// TestSystemContainerd proves that the system's containerd is used where it
+// runs, and that a data directory stays with its first choice.
+func TestSystemContainerd(t *testing.T) {
+	host, _ := busybox(t, v1.Config{})
+	system := host.paths.socket()
+	cfg := Config{DataDir: t.TempDir(), system: system}
+	d, err := Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.private {
+		t.Error("a private containerd was started beside the system's")
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cfg.system = "/run/no/such.sock"
+	if d, err = Open(t.Context(), cfg); err != nil { // it is still there, and was chosen
+		t.Fatal(err)
+	}
+	if err := d.Purge(t.Context()); err != nil {
+		t.Error(err)
+	}
+	private := Config{DataDir: t.TempDir(), system: "/run/no/such.sock"}
+	if d, err = Open(t.Context(), private); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { reopenAndPurge(t, private.DataDir) })
+	if !d.private {
+		t.Error("no private containerd was started")
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	private.system = system // a system containerd that comes later does not take over
+	if d, err = Open(t.Context(), private); err != nil {
+		t.Fatal(err)
+	}
+	if !d.private {
+		t.Error("the data directory drifted to the system's containerd")
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

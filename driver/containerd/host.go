@@ -25,7 +25,10 @@ type host struct {
 	runtime   int  // pid of containerd; of this process where it is not known
 }
 
-const capSysResource = 24
+const (
+	capSysAdmin    = 21
+	capSysResource = 24
+)
 
 func readHost(socket string) (host, error) {
 	h := host{runtime: peerPid(socket)}
@@ -33,7 +36,7 @@ func readHost(socket string) (host, error) {
 	if h.cgroups, err = findCgroups(); err != nil {
 		return h, Problem{fmt.Errorf("%w: %w", ErrKernel, err), "mount the cgroup file systems"}
 	}
-	if h.caps, err = boundingSet(h.runtime); err != nil {
+	if h.caps, err = capabilitySet(fmt.Sprint(h.runtime), "CapBnd:"); err != nil {
 		return h, err
 	}
 	h.canRaise = h.caps&(1<<capSysResource) != 0
@@ -84,17 +87,18 @@ func peerPid(socket string) int {
 	return pid
 }
 
-func boundingSet(pid int) (uint64, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+// capabilitySet reads one of a process's capability sets.
+func capabilitySet(pid, set string) (uint64, error) {
+	b, err := os.ReadFile("/proc/" + pid + "/status")
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(b)) {
-		if v, ok := strings.CutPrefix(line, "CapBnd:"); ok {
+		if v, ok := strings.CutPrefix(line, set); ok {
 			return strconv.ParseUint(strings.TrimSpace(v), 16, 64)
 		}
 	}
-	return 0, fmt.Errorf("no CapBnd in /proc/%d/status", pid)
+	return 0, fmt.Errorf("no %s in /proc/%s/status", set, pid)
 }
 
 // capNames are the kernel's capabilities by number.

@@ -119,11 +119,8 @@ func TestStdinStaysOpen(t *testing.T) {
 	d, ref := busybox(t, v1.Config{Cmd: []string{"cat"}})
 	start(t, d, driver.Spec{ID: "open", Image: ref, Stdin: true})
 	start(t, d, driver.Spec{ID: "closed", Image: ref})
-	for e := range d.Exits() {
-		if e.ID != "closed" {
-			t.Fatalf("%s ended, its input is not open", e.ID)
-		}
-		break
+	if e := <-d.Exits(); e.ID != "closed" {
+		t.Fatalf("%s ended, its input is not open", e.ID)
 	}
 	list, _ := d.List(t.Context())
 	for _, c := range list {

@@ -152,6 +152,14 @@ func TestStartError(t *testing.T) {
 	}
 }
 
+func TestTooOld(t *testing.T) {
+	for version, want := range map[string]bool{"1.4.13~ds1": true, "v1.5.0": true, "1.6.20~ds1": false, "v2.0.0-rc.1": false, "1.10.1": false, "unknown": false} {
+		if tooOld(version) != want {
+			t.Errorf("tooOld(%q) = %v", version, !want)
+		}
+	}
+}
+
 func TestMergeEnv(t *testing.T) {
 	got := mergeEnv([]string{"PATH=/a", "X=1"}, []string{"PATH=/b", "Y="}, []string{"X=2", "Z=a=b", "Y=3"})
 	if want := []string{"PATH=/b", "X=2", "Y=3", "Z=a=b"}; !slices.Equal(got, want) {
