@@ -44,6 +44,7 @@ func placement(r Request) (scheduler.Request, error) {
 // not make the transaction run again. What a task takes is checked by the
 // ledger, which Reserve writes.
 func (l *launcher) candidates() {
+	l.group = l.Key(l.Cluster, l.Group)
 	l.nodes, l.homes, l.zones = nil, nil, 0
 	if l.LaunchType == types.LaunchTypeFargate {
 		l.machines()
@@ -90,52 +91,69 @@ func (l *launcher) instances() {
 			is = append(is, i)
 		}
 	}
-	node, ledger := l.lookups(len(is))
+	l.nodes, l.homes = make([]scheduler.Candidate, 0, len(is)), make([]home, 0, len(is))
+	find := l.finder(len(is))
 	for _, i := range is {
-		n, ok := node(i.Node)
-		if !ok {
+		n, g := find(i.Node)
+		if n.ID == "" {
 			continue
 		}
 		c := instanceCandidate(i, n)
-		c.Fact = facts(l.tx, i, n)
-		l.add(c, ledger(i.Node), home{node: n.ID, instance: i.ID, zone: c.Zone})
+		if len(l.place.Constraints) > 0 {
+			c.Fact = facts(l.tx, i, n.ID)
+		}
+		l.add(c, g, home{node: n.ID, instance: i.ID, zone: c.Zone})
 	}
 }
 
-// lookups are ways to the nodes and ledgers of n instances: one by one for
-// few, through maps for many.
-func (l *launcher) lookups(n int) (func(string) (cluster.Node, bool), func(string) cluster.Ledger) {
+// finder is the way to the nodes and ledgers of n instances: one by one for
+// few, through a map for many. A node that is not there has no ID.
+func (l *launcher) finder(n int) func(id string) (cluster.Node, cluster.Ledger) {
 	const few = 64
 	if n <= few {
-		return func(id string) (cluster.Node, bool) {
-				return peek(l.tx, cluster.Nodes, id, func(n cluster.Node) bool { return n.ID == id })
-			}, func(id string) cluster.Ledger {
-				g, _ := peek(l.tx, cluster.Ledgers, id, func(g cluster.Ledger) bool { return g.Node == id })
-				return g
-			}
+		return func(id string) (cluster.Node, cluster.Ledger) {
+			n, _ := peek(l.tx, cluster.Nodes, id, func(n cluster.Node) bool { return n.ID == id })
+			g, _ := peek(l.tx, cluster.Ledgers, id, func(g cluster.Ledger) bool { return g.Node == id })
+			return n, g
+		}
 	}
-	nodes := make(map[string]cluster.Node, cluster.Nodes.Len(l.tx))
+	type machine struct {
+		node   cluster.Node
+		ledger cluster.Ledger
+	}
+	all := make([]machine, 0, cluster.Nodes.Len(l.tx))
+	at := make(map[string]int, cap(all))
 	for n := range cluster.Nodes.List(l.tx, "") {
-		nodes[n.ID] = n
+		at[n.ID] = len(all)
+		all = append(all, machine{node: n})
 	}
-	ledgers := make(map[string]cluster.Ledger, cluster.Ledgers.Len(l.tx))
 	for g := range cluster.Ledgers.List(l.tx, "") {
-		ledgers[g.Node] = g
+		if i, ok := at[g.Node]; ok {
+			all[i].ledger = g
+		}
 	}
-	return func(id string) (n cluster.Node, ok bool) { n, ok = nodes[id]; return n, ok },
-		func(id string) cluster.Ledger { return ledgers[id] }
+	return func(id string) (cluster.Node, cluster.Ledger) {
+		i, ok := at[id]
+		if !ok {
+			return cluster.Node{}, cluster.Ledger{}
+		}
+		return all[i].node, all[i].ledger
+	}
 }
 
 // peek reads a row without making the transaction depend on it.
-func peek[T any](r store.Reader, table *store.Table[T], key string, is func(T) bool) (v T, ok bool) {
-	for v = range table.List(r, key) {
-		return v, is(v) // the exact key sorts before longer ones
+func peek[T any](r store.Reader, table *store.Table[T], key string, is func(T) bool) (none T, ok bool) {
+	for v := range table.List(r, key) {
+		if is(v) {
+			return v, true
+		}
+		break // the exact key sorts before longer ones
 	}
-	return v, false
+	return none, false
 }
 
 func (l *launcher) add(c scheduler.Candidate, g cluster.Ledger, h home) {
-	c.Used, c.Tasks, c.GroupTasks = g.Used, g.Tasks, g.Groups[l.Key(l.Cluster, l.Group)]
+	c.Used, c.Tasks, c.GroupTasks = g.Used, g.Tasks, g.Groups[l.group]
 	l.nodes = append(l.nodes, c)
 	l.homes = append(l.homes, h)
 }
@@ -159,6 +177,10 @@ func instanceCandidate(i cluster.Instance, n cluster.Node) scheduler.Candidate {
 		ID: i.ID, Total: n.Total, Zone: n.Zone, Connected: Connected(i, n),
 		Attributes: i.Attributes, AnyCapability: !n.External,
 	}
+	if n.Everyone && n.Zone != "" {
+		c.Zone = i.Region + n.Zone
+		return c
+	}
 	for _, a := range i.Attributes {
 		if a.Name != nil && *a.Name == "ecs.availability-zone" && a.Value != nil {
 			c.Zone = *a.Value
@@ -176,7 +198,7 @@ func Connected(i cluster.Instance, n cluster.Node) bool {
 // Facts answers the subjects of the cluster query language for an instance.
 func Facts(r store.Reader, i cluster.Instance, n cluster.Node) func(subject string) []string {
 	c := instanceCandidate(i, n)
-	c.Fact = facts(r, i, n)
+	c.Fact = facts(r, i, n.ID)
 	for t := range cluster.Tasks.By(r, "node", n.ID) {
 		if t.Instance == i.ID && t.Last == cluster.Running {
 			c.Tasks++
@@ -186,19 +208,19 @@ func Facts(r store.Reader, i cluster.Instance, n cluster.Node) func(subject stri
 }
 
 // facts answers the subjects that need the store.
-func facts(r store.Reader, i cluster.Instance, n cluster.Node) func(string) []string {
+func facts(r store.Reader, i cluster.Instance, node string) func(string) []string {
 	return func(subject string) []string {
 		switch subject {
 		case "task:group":
 			var groups []string
-			for t := range cluster.Tasks.By(r, "node", n.ID) {
+			for t := range cluster.Tasks.By(r, "node", node) {
 				if t.Instance == i.ID {
 					groups = append(groups, t.Group)
 				}
 			}
 			return groups
 		case "ec2InstanceId":
-			return []string{n.InstanceID()}
+			return []string{cluster.Node{ID: node}.InstanceID()}
 		case "registeredAt":
 			return []string{i.RegisteredAt.UTC().Format(time.RFC3339)}
 		case "agentVersion":

@@ -88,6 +88,7 @@ type launcher struct {
 	tx       *store.Tx
 	net      network
 	place    scheduler.Request
+	group    string // Task.GroupKey of the tasks
 	nodes    []scheduler.Candidate
 	homes    []home // by candidate
 	zones    int    // of the candidates: none, one, or more
