@@ -154,37 +154,33 @@ func TestHealth(t *testing.T) {
 }
 
 func TestJudge(t *testing.T) {
-	inBubble(t, func(t *testing.T, n *node) {
-		c := checked(of("c", "busybox:1"), 30, 2)
-		c.HealthCheck.StartPeriod = aws.Int32(100)
-		task := vpcTask("172.31.0.9", c)
-		n.p.run(task)
-		n.p.reaches(task, cluster.Running)
-		tk := n.a.engine.get(lastPart(task.ARN))
-		h := &healthCheck{t: tk, name: "c", plan: planOf(*c.HealthCheck)}
-		set := func(v types.HealthStatus) { tk.on("c", func(k *container) { k.Health = v }) }
-		set(types.HealthStatusUnknown)
-		for i := range 5 {
-			if got := h.judge(errUnhealthy, false, 99*time.Second); got != "" {
-				t.Errorf("failure %d in the start period: %s", i, got)
-			}
-		}
-		if got := h.judge(errUnhealthy, false, 101*time.Second); got != "" {
-			t.Errorf("first failure that counts: %s", got)
-		}
-		if got := h.judge(errUnhealthy, false, 131*time.Second); got != types.HealthStatusUnhealthy {
-			t.Errorf("second failure that counts: %s", got)
-		}
-		if got := h.judge(nil, false, 161*time.Second); got != types.HealthStatusHealthy {
-			t.Errorf("success: %s", got)
-		}
-		set(types.HealthStatusHealthy)
+	const unknown, healthy, unhealthy = types.HealthStatusUnknown, types.HealthStatusHealthy, types.HealthStatusUnhealthy
+	c := checked(of("c", "busybox:1"), 30, 2)
+	c.HealthCheck.StartPeriod = aws.Int32(100)
+	h := &healthCheck{plan: planOf(*c.HealthCheck)}
+	for i, step := range []struct {
+		now   types.HealthStatus
+		err   error
+		early bool
+		age   time.Duration
+		want  types.HealthStatus
+	}{
+		{unknown, errUnhealthy, true, time.Second, ""},
+		{unknown, errUnhealthy, false, 60 * time.Second, ""}, // start period
+		{unknown, errUnhealthy, false, 99 * time.Second, ""},
+		{unknown, errUnhealthy, false, 101 * time.Second, ""},
+		{unknown, errUnhealthy, false, 131 * time.Second, unhealthy},
+		{unhealthy, errUnhealthy, false, 161 * time.Second, ""}, // no change
+		{unhealthy, nil, false, 191 * time.Second, healthy},
+		{healthy, nil, false, 221 * time.Second, ""},
 		// Once healthy, failures count even within the start period.
-		h.judge(errUnhealthy, false, 10*time.Second)
-		if got := h.judge(errUnhealthy, false, 20*time.Second); got != types.HealthStatusUnhealthy {
-			t.Errorf("second failure of a healthy container: %s", got)
+		{healthy, errUnhealthy, true, 10 * time.Second, ""},
+		{healthy, errUnhealthy, false, 40 * time.Second, unhealthy},
+	} {
+		if got := h.judge(step.now, step.err, step.early, step.age); got != step.want {
+			t.Errorf("step %d: %q, want %q", i, got, step.want)
 		}
-	})
+	}
 }
 
 func TestRestartPolicy(t *testing.T) {

@@ -138,8 +138,9 @@ func (h *healthCheck) look() {
 	if h.ctx.Err() != nil {
 		return
 	}
+	now := h.t.containerNow(h.name).Health // not below: the task's lock comes before this one
 	h.mu.Lock()
-	verdict := h.judge(err, early, time.Since(h.began))
+	verdict := h.judge(now, err, early, time.Since(h.began))
 	h.next()
 	h.mu.Unlock()
 	if verdict == "" {
@@ -156,27 +157,23 @@ func (h *healthCheck) look() {
 // judge turns one look's outcome into the container's new health, "" for no
 // change. Failures count only outside the start period, and retries of them in
 // a row make the container UNHEALTHY.
-func (h *healthCheck) judge(err error, early bool, age time.Duration) types.HealthStatus {
-	if err == nil {
+func (h *healthCheck) judge(now types.HealthStatus, err error, early bool, age time.Duration) types.HealthStatus {
+	verdict := types.HealthStatusHealthy
+	switch {
+	case err == nil:
 		h.fails = 0
-		return h.unless(types.HealthStatusHealthy)
+	case now != types.HealthStatusHealthy && (early || age < h.plan.startPeriod):
+		return ""
+	default:
+		if h.fails++; h.fails < h.plan.retries {
+			return ""
+		}
+		verdict = types.HealthStatusUnhealthy
 	}
-	healthy := h.t.containerNow(h.name).Health == types.HealthStatusHealthy
-	if early && !healthy || age < h.plan.startPeriod && !healthy {
+	if verdict == now {
 		return ""
 	}
-	if h.fails++; h.fails >= h.plan.retries {
-		return h.unless(types.HealthStatusUnhealthy)
-	}
-	return ""
-}
-
-// unless is v, or "" if that is the container's health already.
-func (h *healthCheck) unless(v types.HealthStatus) types.HealthStatus {
-	if h.t.containerNow(h.name).Health == v {
-		return ""
-	}
-	return v
+	return verdict
 }
 
 var errUnhealthy = errors.New("the health check's command failed")

@@ -232,8 +232,20 @@ func (t *task) dropLogs() {
 	t.eng.pruneLogs(time.Now())
 }
 
+// pruneEvery is how often output of ended tasks is looked through, at most.
+const pruneEvery = 5 * time.Minute
+
 // pruneLogs removes the output of tasks that ended long ago.
 func (e *engine) pruneLogs(now time.Time) {
+	e.mu.Lock()
+	due := now.Sub(e.pruned) >= pruneEvery
+	if due {
+		e.pruned = now
+	}
+	e.mu.Unlock()
+	if !due {
+		return
+	}
 	dirs, err := taskDirs(filepath.Join(e.cfg.DataDir, "logs"))
 	if err != nil {
 		return

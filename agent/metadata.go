@@ -38,6 +38,7 @@ func newMetadata(e *engine) *metadata {
 	mux.HandleFunc("GET /v4/{id}/stats", m.stats)
 	mux.HandleFunc("GET /v4/{id}/task/stats", m.taskStats)
 	mux.HandleFunc("GET /v2/credentials/{id}", m.credentials)
+	mux.HandleFunc("/api/{id}/task-protection/v1/state", m.protection)
 	m.server = http.Server{
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
@@ -216,6 +217,21 @@ func (m *metadata) credentials(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(map[string]any{
 		"code": "InvalidIdInRequest", "message": "CredentialsV2Request: Credentials not found", "HTTPErrorCode": http.StatusBadRequest,
 	})
+}
+
+// protection answers $ECS_AGENT_URI/task-protection/v1/state, in the shape of
+// its errors: nothing protects tasks yet.
+func (m *metadata) protection(w http.ResponseWriter, r *http.Request) {
+	t, _ := m.caller(r, r.PathValue("id"))
+	if t == nil {
+		notFound(w, "task")
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusNotImplemented)
+	json.NewEncoder(w).Encode(map[string]any{"error": map[string]string{
+		"Arn": t.arn, "Code": "UnsupportedFeatureException", "Message": "dhow does not serve task scale-in protection yet",
+	}})
 }
 
 func notFound(w http.ResponseWriter, what string) {

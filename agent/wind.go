@@ -35,7 +35,7 @@ func (t *task) wind() {
 		return
 	}
 	t.cancel()
-	go t.end(t.eng.ctx)
+	t.eng.work.Go(func() { t.end(t.eng.ctx) })
 }
 
 // end does the work of wind. If ctx ends, with the agent, it is taken up again

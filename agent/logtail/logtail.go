@@ -108,8 +108,13 @@ func (t *Tailer) Finish(path string) <-chan struct{} {
 		return done
 	}
 	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.finished = true
-	x.mu.Unlock()
+	if x.f.Sink == nil && !x.reading {
+		delete(t.files, path)
+		x.end()
+		return x.done
+	}
 	t.nudge()
 	return x.done
 }

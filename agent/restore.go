@@ -1,0 +1,169 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/driver"
+	"github.com/dhowhq/dhow/network"
+)
+
+// restore takes up tasks, containers and endpoints.
+func (e *engine) restore(ctx context.Context) error {
+	dirs, err := taskDirs(filepath.Join(e.cfg.DataDir, "tasks"))
+	if err != nil {
+		return err
+	}
+	list, err := e.cfg.Driver.List(ctx)
+	if err != nil {
+		return fmt.Errorf("containers: %w", err)
+	}
+	e.resumed = len(dirs) > 0 || len(list) > 0
+	found := make(map[string]driver.Container, len(list))
+	for _, c := range list {
+		found[c.ID] = c
+	}
+	var tasks []*task
+	for _, dir := range dirs {
+		msg, st, err := loadTask(dir)
+		if err != nil {
+			if !errors.Is(err, fs.ErrNotExist) {
+				e.log.Error("a task's state cannot be read; the task is given up", "dir", dir, "err", err)
+			}
+			if err := os.RemoveAll(dir); err != nil {
+				return err
+			}
+			continue
+		}
+		t := bareTask(e, msg)
+		t.st = st
+		e.tasks[t.id] = t
+		tasks = append(tasks, t)
+	}
+	if err := e.sweep(ctx, list); err != nil {
+		return err
+	}
+	for _, t := range tasks {
+		t.resume(found)
+	}
+	return nil
+}
+
+// sweep removes containers and endpoints that belong to no task.
+func (e *engine) sweep(ctx context.Context, list []driver.Container) error {
+	for _, c := range list {
+		if e.byContainer(c.ID) == nil {
+			e.log.Info("removing a container that belongs to no task", "container", c.ID)
+			if err := e.cfg.Driver.Delete(ctx, c.ID); err != nil {
+				return err
+			}
+		}
+	}
+	ends, err := e.cfg.Network.List(ctx)
+	if err != nil {
+		return fmt.Errorf("network endpoints: %w", err)
+	}
+	for _, a := range ends {
+		id, _, _ := strings.Cut(a.ID, "-")
+		if e.tasks[id] == nil {
+			e.log.Info("removing a network endpoint that belongs to no task", "endpoint", a.ID)
+			if err := e.cfg.Network.Remove(ctx, a.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// takeUp puts back what a task that runs has of the agent in it: sockets in its
+// namespaces, the tailing of its output, and its health checks.
+func (t *task) takeUp() {
+	if t.def == nil {
+		return
+	}
+	vpc := ""
+	if i := t.msg.Dhow.Interface; i != nil {
+		vpc = i.Network
+	}
+	serve := func(id, vpc string) {
+		// Without the namespace there is nothing to serve: the launch makes it.
+		if err := t.serve(t.eng.ctx, id, vpc); err != nil && !errors.Is(err, network.ErrNotFound) {
+			t.log.Warn("cannot serve a task that was running", "endpoint", id, "err", err)
+		}
+	}
+	switch t.mode() {
+	case network.Bridge:
+	case network.Host:
+		if err := t.eng.meta.serveHost(); err != nil {
+			t.log.Warn("cannot serve a task that was running", "err", err)
+		}
+	default:
+		serve(t.id, vpc)
+	}
+	for _, k := range t.now().Containers {
+		if k.Started == nil {
+			continue
+		}
+		c := t.defOf(k.Name)
+		t.followLog(c)
+		if k.Status == cluster.Running {
+			if t.mode() == network.Bridge {
+				serve(k.ID, "")
+			}
+			t.armHealth(c)
+		}
+	}
+}
+
+// resume carries on with a task where an earlier agent left it.
+func (t *task) resume(found map[string]driver.Container) {
+	var ended []driver.Exit
+	t.mu.Lock()
+	for i := range t.st.Containers {
+		k := &t.st.Containers[i]
+		c, there := found[k.ID]
+		switch {
+		case k.Status == cluster.Stopped:
+		case there && c.State == driver.Running:
+			k.Status = cluster.Running
+			if k.Started == nil {
+				k.Started = ptr(c.StartedAt.UTC())
+			}
+		case there && c.State == driver.Exited:
+			if k.Started == nil {
+				k.Started = ptr(c.StartedAt.UTC())
+			}
+			ended = append(ended, driver.Exit{ID: k.ID, Code: c.ExitCode, OOMKilled: c.OOMKilled, At: c.FinishedAt})
+		case k.Restarts > 0 && k.Status == cluster.Pending:
+			k.Started = nil // its restart was broken off: it is started anew
+		case k.Started != nil:
+			k.Status, k.Finished, k.Reason = cluster.Stopped, nowUTC(), "the container was gone when the node came back"
+			if c := t.defOf(k.Name); c == nil || essential(c) {
+				t.st.fail(essentialExited)
+			}
+		}
+	}
+	t.st.settle(t.def)
+	last, stop := t.st.Last, t.st.Desired == cluster.Stopped
+	t.mu.Unlock()
+	t.change(func(*state) {}) // saved, and reported once more: the last report may be lost
+	if last == cluster.Stopped {
+		t.eng.cleanup(t)
+		return
+	}
+	t.takeUp()
+	for _, x := range ended {
+		t.exited(x)
+	}
+	if stop {
+		t.wind()
+		return
+	}
+	t.spawn(t.launch)
+}
