@@ -69,11 +69,11 @@ func (d *Driver) exited(c *container, code int, at time.Time, tell bool) {
 	}
 	d.mu.Lock()
 	c.state, c.pid = driver.Exited, 0
-	close(c.exited)
-	d.mu.Unlock()
-	if tell {
+	if tell { // before Delete can return, and its name be used again
 		d.exits.put(driver.Exit{ID: c.id, Code: code, OOMKilled: oom, At: at})
 	}
+	close(c.exited)
+	d.mu.Unlock()
 	d.wg.Go(func() { d.reap(c) })
 }
 

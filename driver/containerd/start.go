@@ -77,11 +77,13 @@ func (d *Driver) start(ctx context.Context, c *container) (int, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
 	defer cancel()
 	created, err := d.cl.TaskService().Create(ctx, req)
-	if err != nil {
-		return 0, startError(err)
+	if err == nil {
+		_, err = d.cl.TaskService().Start(ctx, &tasks.StartRequest{ContainerID: c.rid})
 	}
-	if _, err := d.cl.TaskService().Start(ctx, &tasks.StartRequest{ContainerID: c.rid}); err != nil {
-		_, _ = d.cl.TaskService().Delete(ctx, &tasks.DeleteTaskRequest{ContainerID: c.rid})
+	if err != nil {
+		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		_, _ = d.cl.TaskService().Delete(undo, &tasks.DeleteTaskRequest{ContainerID: c.rid})
 		return 0, startError(err)
 	}
 	d.mu.Lock()
