@@ -64,7 +64,7 @@ func (s *Store) DeleteImage(ctx context.Context, scope cluster.Scope, name, dige
 				parents = append(parents, p.Digest)
 			}
 			if len(parents) > 0 {
-				return fmt.Errorf("%w: Requested image referenced by manifest list: [%s]", ErrReferenced, strings.Join(parents, ", "))
+				return say(ErrReferenced, "Requested image referenced by manifest list: [%s]", strings.Join(parents, ", "))
 			}
 			var keys []string
 			for t := range Tags.By(tx, "image", m.Key()) {

@@ -154,3 +154,6 @@ func loadSecret(path string) ([]byte, error) {
 	}
 	return key, syncDir(filepath.Dir(path))
 }
+
+// Enforced reports whether callers must prove their account.
+func (s *Store) Enforced() bool { return s.cfg.Enforce }

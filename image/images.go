@@ -99,7 +99,7 @@ func putTag(tx *store.Tx, repo Repository, tag string, m Manifest) error {
 	case ok && old.Digest == m.Digest:
 		return nil
 	case ok && repo.Immutable(tag):
-		return fmt.Errorf("%w: The image tag '%s' already exists in the '%s' repository and cannot be overwritten because the tag is immutable.", ErrImmutable, tag, repo.Name)
+		return say(ErrImmutable, "The image tag '%s' already exists in the '%s' repository and cannot be overwritten because the tag is immutable.", tag, repo.Name)
 	}
 	return Tags.Put(tx, t)
 }

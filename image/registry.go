@@ -150,6 +150,9 @@ func (s *Store) serve(q *request) (err error) {
 func (s *Store) caller(r *http.Request) (cluster.Scope, error) {
 	named, hasName := hostScope(r.Host)
 	user, password, hasAuth := r.BasicAuth()
+	if v := r.URL.Query().Get(urlToken); v != "" && r.Method == http.MethodGet {
+		password, hasAuth = v, true
+	}
 	said, proven, err := s.scopeOf(password, time.Now())
 	if s.cfg.Enforce {
 		switch {
@@ -171,6 +174,16 @@ func (s *Store) caller(r *http.Request) (cluster.Scope, error) {
 		scope.Account = user
 	}
 	return scope, nil
+}
+
+// urlToken is the query's name of a token, in URLs that BlobURL makes.
+const urlToken = "dhow-token"
+
+// BlobURL is where a blob can be read without further credentials for as long
+// as a token lasts; host is the platform's, with its port.
+func (s *Store) BlobURL(host string, scope cluster.Scope, name, digest string) string {
+	token, _ := s.Token(scope)
+	return "http://" + host + "/v2/" + name + "/blobs/" + digest + "?" + url.Values{urlToken: {token}}.Encode()
 }
 
 // page cuts sorted names by the query's n and last, and sets the Link header

@@ -18,7 +18,7 @@ func (s *Store) CreateRepository(ctx context.Context, r Repository) (Repository,
 	r.CreatedAt = time.Now().UTC().Truncate(time.Millisecond)
 	return r, s.db.Update(ctx, func(tx *store.Tx) error {
 		if _, ok := Repositories.Get(tx, r.Key()); ok {
-			return fmt.Errorf("%w: The repository with name '%s' already exists in the registry with id '%s'", ErrRepository, r.Name, r.Scope.Account)
+			return say(ErrRepository, "The repository with name '%s' already exists in the registry with id '%s'", r.Name, r.Scope.Account)
 		}
 		return Repositories.Put(tx, r)
 	})
@@ -81,7 +81,7 @@ func (s *Store) DeleteRepository(ctx context.Context, scope cluster.Scope, name 
 			key := repo.Key()
 			if !force {
 				for range Manifests.List(tx, key+"@") {
-					return fmt.Errorf("%w: The repository with name '%s' in registry with id '%s' cannot be deleted because it still contains images", ErrNotEmpty, name, scope.Account)
+					return say(ErrNotEmpty, "The repository with name '%s' in registry with id '%s' cannot be deleted because it still contains images", name, scope.Account)
 				}
 			}
 			n := drop(tx, Tags, key+":", Tag.Key) + drop(tx, Manifests, key+"@", Manifest.Key) + drop(tx, Blobs, key+"@", Blob.Key)

@@ -12,7 +12,7 @@ import (
 	"github.com/dhowhq/dhow/store"
 )
 
-// sweepLoop removes unused content an hour after the start and every hour.
+// sweepLoop expires images and removes unused content, every hour.
 func (s *Store) sweepLoop(ctx context.Context) {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
@@ -21,6 +21,9 @@ func (s *Store) sweepLoop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			if err := s.Expire(ctx, time.Now()); err != nil && ctx.Err() == nil {
+				s.log.Warn("expiry of images failed, will retry", "err", err)
+			}
 			if _, _, err := s.Sweep(ctx, time.Now()); err != nil && ctx.Err() == nil {
 				s.log.Warn("sweep of unused images failed, will retry", "err", err)
 			}

@@ -115,8 +115,21 @@ var (
 	ErrName         = errors.New("name is invalid")
 )
 
+// worded is an error in words of its own that is one of the above.
+type worded struct {
+	is   error
+	text string
+}
+
+func (e *worded) Error() string { return e.text }
+func (e *worded) Unwrap() error { return e.is }
+
+func say(is error, format string, args ...any) error {
+	return &worded{is, fmt.Sprintf(format, args...)}
+}
+
 func noRepository(s cluster.Scope, name string) error {
-	return fmt.Errorf("%w: The repository with name '%s' does not exist in the registry with id '%s'", ErrNoRepository, name, s.Account)
+	return say(ErrNoRepository, "The repository with name '%s' does not exist in the registry with id '%s'", name, s.Account)
 }
 
 // repository returns the row, or ErrNoRepository.
