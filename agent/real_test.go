@@ -95,16 +95,26 @@ func hostNamespace(t *testing.T) string {
 	path := fmt.Sprintf("/run/dhow-agent-test-%d", os.Getpid())
 	done := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		err := unix.Unshare(unix.CLONE_NEWNET)
-		if err == nil {
+		runtime.LockOSThread()
+		home, err := os.Open("/proc/thread-self/ns/net")
+		if err != nil {
+			done <- err
+			return
+		}
+		defer home.Close()
+		if err = unix.Unshare(unix.CLONE_NEWNET); err == nil {
 			err = netlink.LinkSetUp(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: "lo", Index: 1}})
 		}
 		if err == nil {
 			err = os.WriteFile(path, nil, 0o400)
 		}
 		if err == nil {
-			err = unix.Mount(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()), path, "", unix.MS_BIND, "")
+			err = unix.Mount("/proc/thread-self/ns/net", path, "", unix.MS_BIND, "")
+		}
+		// It may be the process's first thread, which cannot end and stands for
+		// the whole process in /proc/self.
+		if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back == nil {
+			runtime.UnlockOSThread()
 		}
 		done <- err
 	}()
@@ -252,37 +262,45 @@ func TestRealLaunchTime(t *testing.T) {
 	ratio := float64(full[5]) / float64(floor[5])
 	t.Logf("p50: driver's create and start %v, payload to RUNNING told %v: %.2f times", floor[5], full[5], ratio)
 
-	var all sync.WaitGroup
-	began := time.Now()
-	for i := range 20 {
-		all.Go(func() {
-			id := fmt.Sprintf("many-%d", i)
-			if err := r.rdrv.Create(context.Background(), driver.Spec{ID: id, Image: r.image, Command: []string{"sleep", "600"}, CgroupParent: id}); err != nil {
-				t.Error(err)
-				return
-			}
-			if _, err := r.rdrv.Start(context.Background(), id); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	all.Wait()
-	bare := time.Since(began)
+	// 20 at once: the bare loop before and after, for what runs already slows
+	// down what follows.
+	before := r.bareBurst("before")
 	m := &acs.PayloadMessage{MessageID: cluster.NewID(), SeqNum: 5000}
 	for i := range 20 {
 		m.Tasks = append(m.Tasks, vpcTask(fmt.Sprintf("172.31.0.%d", 60+i), r.sh("a", "sleep 600")))
 	}
-	began = time.Now()
+	began := time.Now()
 	r.p.send(m)
 	for _, task := range m.Tasks {
 		r.p.reaches(task, cluster.Running)
 	}
 	burst := time.Since(began)
+	bare := (before + r.bareBurst("after")) / 2
 	t.Logf("20 at once: driver %v, agent %v: %.2f times", bare, burst, float64(burst)/float64(bare))
 	// Generous: other work on the machine counts in too.
 	if ratio > 2.5 {
 		t.Errorf("a task takes %.2f times as long as its container", ratio)
 	}
+}
+
+// bareBurst is how long 20 containers take that are made at once.
+func (r *real) bareBurst(name string) time.Duration {
+	var all sync.WaitGroup
+	began := time.Now()
+	for i := range 20 {
+		all.Go(func() {
+			id := fmt.Sprintf("%s-%d", name, i)
+			if err := r.rdrv.Create(context.Background(), driver.Spec{ID: id, Image: r.image, Command: []string{"sleep", "600"}, CgroupParent: id}); err != nil {
+				r.t.Error(err)
+				return
+			}
+			if _, err := r.rdrv.Start(context.Background(), id); err != nil {
+				r.t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	return time.Since(began)
 }
 
 var _ net.Listener = (*plane)(nil)
