@@ -32,10 +32,6 @@ func accessDenied(format string, args ...any) error {
 	return &types.AccessDeniedException{Message: message(format, args)}
 }
 
-func resourceNotFound(format string, args ...any) error {
-	return &types.ResourceNotFoundException{Message: message(format, args)}
-}
-
 func clusterNotFound() error {
 	return &types.ClusterNotFoundException{Message: ptr("Cluster not found.")}
 }

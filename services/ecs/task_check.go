@@ -62,6 +62,7 @@ func checkPlatform(v string) error {
 
 // checkOverrides checks a task's overrides against its definition.
 func checkOverrides(d types.TaskDefinition, o types.TaskOverride) error {
+	//lint:ignore SA1019 to refuse it
 	if len(o.InferenceAcceleratorOverrides) > 0 {
 		return clientErr("Unsupported field 'inferenceAccelerators'.")
 	}

@@ -11,21 +11,22 @@ import (
 // wireTask is t as the API shows it, with its tags.
 func wireTask(t cluster.Task) types.Task {
 	out := types.Task{
-		Attachments:           []types.Attachment{},
-		Attributes:            []types.Attribute{},
-		AvailabilityZone:      optional(t.Zone),
-		CapacityProviderName:  optional(t.CapacityProvider),
-		ClusterArn:            ptr(cluster.ClusterARN(t.Scope, t.Cluster)),
-		Connectivity:          t.Connectivity,
-		ConnectivityAt:        t.ConnectivityAt,
-		Containers:            []types.Container{},
-		Cpu:                   optional(t.CPU),
-		CreatedAt:             &t.CreatedAt,
-		DesiredStatus:         ptr(string(t.Desired)),
-		EnableExecuteCommand:  t.EnableExecuteCommand,
-		ExecutionStoppedAt:    t.ExecutionStoppedAt,
-		Group:                 optional(t.Group),
-		HealthStatus:          t.Health,
+		Attachments:          []types.Attachment{},
+		Attributes:           []types.Attribute{},
+		AvailabilityZone:     optional(t.Zone),
+		CapacityProviderName: optional(t.CapacityProvider),
+		ClusterArn:           ptr(cluster.ClusterARN(t.Scope, t.Cluster)),
+		Connectivity:         t.Connectivity,
+		ConnectivityAt:       t.ConnectivityAt,
+		Containers:           []types.Container{},
+		Cpu:                  optional(t.CPU),
+		CreatedAt:            &t.CreatedAt,
+		DesiredStatus:        ptr(string(t.Desired)),
+		EnableExecuteCommand: t.EnableExecuteCommand,
+		ExecutionStoppedAt:   t.ExecutionStoppedAt,
+		Group:                optional(t.Group),
+		HealthStatus:         t.Health,
+		//lint:ignore SA1019 AWS answers with an empty list
 		InferenceAccelerators: []types.InferenceAccelerator{},
 		LastStatus:            ptr(string(t.Last)),
 		LaunchType:            t.LaunchType,
@@ -160,6 +161,7 @@ func wireOverrides(t cluster.Task) *types.TaskOverride {
 		}
 	}
 	o.ContainerOverrides = orEmpty(o.ContainerOverrides)
+	//lint:ignore SA1019 AWS answers with an empty list
 	o.InferenceAcceleratorOverrides = orEmpty(o.InferenceAcceleratorOverrides)
 	return &o
 }
