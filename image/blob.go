@@ -14,8 +14,8 @@ import (
 	"github.com/dhowhq/dhow/store"
 )
 
-// digestOf is the digest of b.
-func digestOf(b []byte) string {
+// Digest is the digest of b.
+func Digest(b []byte) string {
 	sum := sha256.Sum256(b)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
@@ -115,7 +115,7 @@ func (s *Store) keep(tmp, digest string) error {
 
 // putBytes keeps b as content, durably, and returns its digest.
 func (s *Store) putBytes(b []byte) (string, error) {
-	digest := digestOf(b)
+	digest := Digest(b)
 	tmp := filepath.Join(s.cfg.Dir, "uploads", "put-"+cluster.NewID())
 	if err := writeSynced(tmp, b); err != nil {
 		os.Remove(tmp)
@@ -139,4 +139,15 @@ func syncDir(path string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// BlobSize is the size in bytes of a blob that the repository holds. Who asks
+// may rely on it for the grace: it is marked as in use.
+func (s *Store) BlobSize(scope cluster.Scope, name, digest string) (int64, error) {
+	f, size, err := s.OpenBlob(scope, name, digest)
+	if err != nil {
+		return 0, err
+	}
+	s.touch(digest)
+	return size, f.Close()
 }

@@ -153,7 +153,7 @@ func (s *Store) Manifest(scope cluster.Scope, name, ref string) (m Manifest, bod
 	if errors.Is(err, os.ErrNotExist) {
 		return m, nil, fmt.Errorf("%w: the content of %s is gone from disk", ErrNoManifest, m.Digest)
 	}
-	if err == nil && digestOf(body) != m.Digest {
+	if err == nil && Digest(body) != m.Digest {
 		return m, nil, fmt.Errorf("content of %s on disk is damaged", m.Digest)
 	}
 	return m, body, err

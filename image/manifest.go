@@ -67,7 +67,7 @@ func parseManifest(mediaType string, body []byte) (m Manifest, err error) {
 	if c.SchemaVersion != 2 {
 		return m, badManifest("schemaVersion is %d; only 2 is served, push with a current client", c.SchemaVersion)
 	}
-	m = Manifest{Digest: digestOf(body), MediaType: mediaType, Size: int64(len(body)), ArtifactType: c.ArtifactType}
+	m = Manifest{Digest: Digest(body), MediaType: mediaType, Size: int64(len(body)), ArtifactType: c.ArtifactType}
 	switch mediaType {
 	case ociManifest, dockerManifest:
 		err = m.image(c)

@@ -40,7 +40,7 @@ func (s *Store) putManifest(q *request) error {
 	}
 	tag := q.ref
 	if ValidDigest(q.ref) {
-		if have := digestOf(body); have != q.ref {
+		if have := Digest(body); have != q.ref {
 			return fmt.Errorf("%w: the manifest has %s, not %s", ErrDigest, have, q.ref)
 		}
 		tag = ""
