@@ -49,8 +49,9 @@ type Engine struct {
 	groups     map[string]*group
 	fronts     map[netip.AddrPort]*front
 	extra      []netip.Addr
-	missing    bool // some socket could not be opened
-	complaints map[netip.AddrPort]string
+	missing    bool                      // some socket could not be opened
+	complaints map[netip.AddrPort]string // why sockets could not be opened, as logged
+	yielded    map[uint16]time.Time      // until when ports are left to others
 
 	labels sync.Map // label of the DNS name → *balancer
 
@@ -91,6 +92,7 @@ func New(c Config) *Engine {
 		groups:     map[string]*group{},
 		fronts:     map[netip.AddrPort]*front{},
 		complaints: map[netip.AddrPort]string{},
+		yielded:    map[uint16]time.Time{},
 		dirty:      map[dirt]struct{}{},
 		kick:       make(chan struct{}, 1),
 		changed:    make(chan struct{}, 1),

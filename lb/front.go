@@ -78,7 +78,11 @@ func (e *Engine) listen(force bool) {
 		for _, l := range b.listeners {
 			add(own, l)
 			owner[netip.AddrPortFrom(own, uint16(l.port))] = b
-			add(e.cfg.Shared, l)
+			if time.Now().Before(e.yielded[uint16(l.port)]) {
+				e.missing = true // until somebody has it, or did not take it
+			} else {
+				add(e.cfg.Shared, l)
+			}
 			for _, a := range extra {
 				add(a, l)
 			}
@@ -86,7 +90,7 @@ func (e *Engine) listen(force bool) {
 	}
 	for at, f := range e.fronts {
 		if want[at] == nil {
-			f.close(e.log)
+			f.close()
 			delete(e.fronts, at)
 		}
 	}
@@ -214,21 +218,56 @@ func (s *server) end() {
 	}
 }
 
-func (f *front) close(*slog.Logger) {
+// close closes the socket; requests under way may end. It returns a channel
+// that is closed when they have.
+func (f *front) close() <-chan struct{} {
+	ended := make(chan struct{})
 	f.ln.Close()
-	if s := f.server.Load(); s != nil {
-		go s.end()
-	}
+	go func() {
+		defer close(ended)
+		if s := f.server.Load(); s != nil {
+			s.end()
+		}
+	}()
+	return ended
 }
 
-// close closes all sockets.
+// close closes all sockets, and waits a little for requests under way.
 func (e *Engine) close() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	var all []<-chan struct{}
 	for at, f := range e.fronts {
-		f.close(e.log)
+		all = append(all, f.close())
 		delete(e.fronts, at)
 	}
+	patience := time.After(2 * time.Second)
+	for _, ended := range all {
+		select {
+		case <-ended:
+		case <-patience:
+			return
+		}
+	}
+}
+
+// Yield gives up a port at the shared address, for a task that publishes it on
+// the host: there the load balancers are guests. It reports whether there was
+// something to give up. If the port is free ten seconds later they take it
+// again.
+func (e *Engine) Yield(port uint16) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	at := netip.AddrPortFrom(e.cfg.Shared, port)
+	f := e.fronts[at]
+	if f == nil {
+		return false
+	}
+	e.yielded[port] = time.Now().Add(10 * time.Second)
+	e.missing = true
+	f.close()
+	delete(e.fronts, at)
+	return true
 }
 
 // ServeHTTP gives a request to the listener that it is for.

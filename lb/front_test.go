@@ -136,6 +136,38 @@ func TestPortTaken(t *testing.T) {
 	}
 }
 
+// TestYield gives a port at the shared address to another, and takes it back.
+func TestYield(t *testing.T) {
+	r := newRig(t)
+	_, l := r.balancer("front")
+	shared := "127.0.63.1:" + itoa(l.Port)
+	r.get("http://" + shared)
+	if r.e.Yield(1) {
+		t.Error("a port that nobody has was given up")
+	}
+	if !r.e.Yield(uint16(l.Port)) {
+		t.Fatal("the port was not given up")
+	}
+	other, err := net.Listen("tcp", shared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	r.e.mu.Lock()
+	r.e.listen(true)
+	open := r.e.fronts[netip.MustParseAddrPort(shared)]
+	clear(r.e.yielded) // its time is over
+	r.e.mu.Unlock()
+	if open != nil {
+		t.Error("the port was taken back at once")
+	}
+	other.Close()
+	r.e.mu.Lock()
+	r.e.listen(false)
+	r.e.mu.Unlock()
+	r.get("http://" + shared)
+}
+
 // TestListenerMoves changes a listener's port, and deletes it.
 func TestListenerMoves(t *testing.T) {
 	r := newRig(t)

@@ -329,6 +329,57 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
+// TestForwardedFor covers the modes of X-Forwarded-For and of the Host.
+func TestForwardedFor(t *testing.T) {
+	r := newRig(t)
+	got := make(chan *http.Request, 1)
+	url, _, _ := r.one(func(_ http.ResponseWriter, q *http.Request) { got <- q })
+	port := url[strings.LastIndexByte(url, ':')+1 : len(url)-1]
+	for _, tc := range []struct {
+		attributes map[string]string
+		given      string
+		want       string // a trailing colon stands for any port
+		host       string
+		odd        string
+	}{
+		{nil, "", "127.0.0.1", "example.com:" + port, "kept"},
+		{nil, "10.0.0.9", "10.0.0.9, 127.0.0.1", "example.com:" + port, "kept"},
+		{map[string]string{attrXFFPort: "true"}, "", "127.0.0.1:", "example.com:" + port, "kept"},
+		{map[string]string{attrXFFMode: "preserve"}, "10.0.0.9", "10.0.0.9", "example.com:" + port, "kept"},
+		{map[string]string{attrXFFMode: "preserve"}, "", "", "example.com:" + port, "kept"},
+		{map[string]string{attrXFFMode: "remove"}, "10.0.0.9", "", "example.com:" + port, "kept"},
+		{map[string]string{attrKeepHost: "true"}, "", "127.0.0.1", "example.com", "kept"},
+		{map[string]string{attrDropHeaders: "true"}, "", "127.0.0.1", "example.com:" + port, ""},
+	} {
+		r.update(func(tx *Tx) error {
+			b, _ := LoadBalancers.Get(tx, home.Key("front"))
+			b.Attributes = tc.attributes
+			return LoadBalancers.Put(tx, b)
+		})
+		b, _ := r.balancerRow("front")
+		r.e.Sync(b.ARN())
+		q, _ := http.NewRequest("GET", url, nil)
+		q.Host = "example.com"
+		q.Header["odd_name"] = []string{"kept"}
+		if tc.given != "" {
+			q.Header.Set("X-Forwarded-For", tc.given)
+		}
+		resp, err := r.client.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		in := <-got
+		v := in.Header.Get("X-Forwarded-For")
+		if strings.HasSuffix(tc.want, ":") && strings.HasPrefix(v, tc.want) {
+			v = tc.want
+		}
+		if v != tc.want || in.Host != tc.host || in.Header.Get("Odd_name") != tc.odd {
+			t.Errorf("%v with %q: X-Forwarded-For %q, Host %q, odd_name %q", tc.attributes, tc.given, v, in.Host, in.Header.Get("Odd_name"))
+		}
+	}
+}
+
 // TestStreams passes a body and its response piece by piece, each before the
 // next is sent.
 func TestStreams(t *testing.T) {
