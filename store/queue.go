@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -32,6 +31,7 @@ const (
 // the head is built again from the published state, and who no longer fits runs
 // again.
 type queue struct {
+	turn   sync.RWMutex // held by a writer who was unlucky too often
 	mu     sync.Mutex
 	head   state
 	edit   *edit
@@ -48,70 +48,29 @@ type queue struct {
 	maxOps, maxBytes int // of a batch
 }
 
-// batch is a group of transactions for one etcd transaction.
-type batch struct {
-	id      string
-	txs     []*pending
-	changes []write // one per row: what it was before the batch, what it is after
-	at      map[rowID]int
-	size    int
-	sealed  bool
-	after   *state        // once sealed
-	expect  string        // what the clock must say
-	prev    *batch        // flew before this one when it was taken
-	start   time.Time     // when it was taken
-	over    bool          // committed or taken apart; guarded by DB.applying
-	done    chan struct{} // closed when err is final
-	err     error         // nil: committed; errRetry: taken apart
-	once    sync.Once
-}
-
-type rowID struct {
-	def *def
-	key string
-}
-
-// pending is a transaction that waits for its outcome.
-type pending struct {
-	tx   *Tx
-	done chan error // capacity one
-}
-
 func (q *queue) init() {
 	q.wake = make(chan struct{}, 1)
 	q.maxOps, q.maxBytes = batchOps, maxBytes
 }
 
-// submit waits until tx is committed. It returns errRetry if rows that tx saw
-// have changed.
-func (q *queue) submit(ctx context.Context, tx *Tx) error {
-	p := &pending{tx: tx, done: make(chan error, 1)}
+// submit queues tx. It returns errRetry if rows that tx saw have changed.
+func (q *queue) submit(tx *Tx) (*pending, error) {
 	q.mu.Lock()
-	if q.err != nil {
-		defer q.mu.Unlock()
-		return q.err
+	defer q.mu.Unlock()
+	switch {
+	case q.err != nil:
+		return nil, q.err
+	case q.full != nil && tx.puts():
+		return nil, q.full
+	case !q.fits(tx):
+		return nil, errRetry
 	}
-	if q.full != nil && tx.puts() {
-		defer q.mu.Unlock()
-		return q.full
-	}
-	if !q.fits(tx) {
-		q.mu.Unlock()
-		return errRetry
-	}
+	p := &pending{tx: tx, done: make(chan error, 1)}
 	q.add(p)
-	n := q.waiting()
-	awake := n == 1 || q.ready(n)
-	q.mu.Unlock()
-	if awake {
+	if n := q.waiting(); n == 1 || q.ready(n) {
 		token(q.wake)
 	}
-	select {
-	case err := <-p.done:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ErrUnknown, ctx.Err())
-	}
+	return p, nil
 }
 
 // snapshot returns the head, and the last batch that it includes, if any.
@@ -261,17 +220,6 @@ func (q *queue) remove(b *batch) {
 		q.open = slices.Delete(q.open, 0, 1)
 		q.flying--
 	}
-}
-
-// settle tells everyone in a batch its outcome. The first one counts.
-func (b *batch) settle(err error) {
-	b.once.Do(func() {
-		b.err = err
-		close(b.done)
-		for _, p := range b.txs {
-			p.done <- err
-		}
-	})
 }
 
 // rebase builds the head and the batches again upon the published state s. The

@@ -3,6 +3,9 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -200,4 +203,149 @@ func TestLargeBatchesOverlap(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSmallerLimits has an etcd that refuses batches of more than two rows.
+func TestSmallerLimits(t *testing.T) {
+	db, g := gate(t)
+	first, _ := create(db, "first")
+	flying := <-g.arrived
+	results := []chan error{first}
+	for _, id := range []string{"a", "b", "c", "d"} {
+		r, _ := create(db, id)
+		results = append(results, r)
+	}
+	for {
+		db.queue.mu.Lock()
+		n := db.queue.waiting()
+		db.queue.mu.Unlock()
+		if n == 4 {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	flying.verdict <- nil
+	(<-g.arrived).verdict <- rpctypes.ErrTooManyOps
+	(<-g.arrived).verdict <- nil
+	(<-g.arrived).verdict <- nil
+	for _, r := range results {
+		if err := <-r; err != nil {
+			t.Error(err)
+		}
+	}
+	alone, _ := create(db, "alone")
+	(<-g.arrived).verdict <- rpctypes.ErrRequestTooLarge
+	if err := <-alone; !errors.Is(err, rpctypes.ErrRequestTooLarge) {
+		t.Errorf("one transaction that is too large alone: %v", err)
+	}
+}
+
+// TestSlowWriter has a slow function among quick writers of the same row.
+func TestSlowWriter(t *testing.T) {
+	db := open(t, Config{Dir: t.TempDir(), UnsafeNoSync: true})
+	defer db.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	touch := func(tx *Tx) error {
+		items.Get(tx, "hot")
+		return items.Put(tx, item{ID: "hot"})
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				db.Update(t.Context(), touch)
+			}
+		})
+	}
+	runs := 0
+	err := db.Update(t.Context(), func(tx *Tx) error {
+		runs++
+		err := touch(tx)
+		before := db.Stats().Transactions
+		for range 20 { // let others in between, unless they have to wait
+			if db.Stats().Transactions > before {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		return err
+	})
+	cancel()
+	wg.Wait()
+	if err != nil || runs > patience+1 {
+		t.Errorf("error %v after %d runs", err, runs)
+	}
+}
+
+// TestCloseAmongWriters closes a store while it is written to.
+func TestCloseAmongWriters(t *testing.T) {
+	c := Config{Dir: t.TempDir(), UnsafeNoSync: true}
+	db := open(t, c)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var acked []string
+	started := make(chan struct{}, 1)
+	for w := range 16 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				id := fmt.Sprint(w, "-", i)
+				err := db.Update(t.Context(), func(tx *Tx) error { return items.Put(tx, item{ID: id}) })
+				if errors.Is(err, ErrClosed) {
+					return
+				} else if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				acked = append(acked, id)
+				if len(acked) == 200 {
+					started <- struct{}{}
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	<-started
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+	wg.Wait()
+	db = open(t, c)
+	defer db.Close()
+	db.View(func(r Reader) error {
+		for _, id := range acked {
+			if _, ok := items.Get(r, id); !ok {
+				t.Errorf("acknowledged row %s is not there", id)
+			}
+		}
+		return nil
+	})
+}
+
+func TestDeclarations(t *testing.T) {
+	db := open(t, Config{Dir: t.TempDir(), UnsafeNoSync: true})
+	defer db.Close()
+	panics := func(what, want string, f func()) {
+		t.Helper()
+		defer func() {
+			if got := fmt.Sprint(recover()); !strings.Contains(got, want) {
+				t.Errorf("%s: panic %q, want %q", what, got, want)
+			}
+		}()
+		f()
+	}
+	key := func(i item) string { return i.ID }
+	panics("twice", "declared twice", func() { NewTable("bench.items", key) })
+	panics("bad name", "is not of small letters", func() { NewTable("a/b", key) })
+	panics("unknown index", "no index", func() {
+		db.View(func(r Reader) error { items.By(r, "nosuch", ""); return nil })
+	})
+	late := NewTable(fmt.Sprint("test.late", len(declared())), key)
+	panics("late", "after the store was opened", func() {
+		db.View(func(r Reader) error { late.Get(r, "a"); return nil })
+	})
+	var kept *Tx
+	db.Update(t.Context(), func(tx *Tx) error { kept = tx; return nil })
+	panics("kept", "after its function returned", func() { items.Get(kept, "a") })
 }

@@ -138,8 +138,8 @@ func (s *server) config(c Config) config.ServerConfig {
 		// log that a start reads. Catching up is for followers.
 		SnapshotCount:          2000,
 		SnapshotCatchUpEntries: 1,
-		MaxSnapFiles:           1,
-		MaxWALFiles:            1,
+		MaxSnapFiles:           5,
+		MaxWALFiles:            2,
 
 		QuotaBackendBytes:           s.hard,
 		BackendFreelistType:         bolt.FreelistMapType,

@@ -14,8 +14,12 @@ const (
 	batchOps = 127 // and the clock
 )
 
-// attempts is how often Update runs its function before it gives up.
-const attempts = 200
+// attempts is how often Update runs its function before it gives up. The last
+// ones have the writers of this process wait.
+const (
+	attempts = 100
+	patience = 20
+)
 
 // Reader is a consistent view at one revision: inside View or Update.
 type Reader interface {
@@ -61,37 +65,56 @@ func (db *DB) Update(ctx context.Context, f func(tx *Tx) error) error {
 	for n := range attempts {
 		if n > 0 {
 			db.retries.Add(1)
+			base, mark = db.queue.snapshot()
 		}
-		tx := &Tx{base: base}
-		err := f(tx)
-		tx.done = true
-		if err != nil || len(tx.writes) == 0 {
+		p, err := db.attempt(f, base, &mark, n >= patience)
+		switch {
+		case err == errRetry:
+			continue
+		case p != nil:
+			err = p.wait(ctx)
+		case mark != nil:
 			// What f saw may be on its way; if it never arrives, f must see
 			// what is there instead.
-			if mark != nil {
-				select {
-				case <-mark.done:
-				case <-ctx.Done():
-					return ctx.Err()
-				}
-				if mark.err != nil {
-					base, mark = db.queue.snapshot()
-					continue
-				}
+			select {
+			case <-mark.done:
+			case <-ctx.Done():
+				return ctx.Err()
 			}
-			return err
+			if mark.err != nil {
+				continue
+			}
 		}
-		if len(tx.writes) > maxRows || tx.size > maxBytes {
-			return fmt.Errorf("%w: %d rows, %d bytes; the limits are %d rows and %d bytes",
-				ErrTooBig, len(tx.writes), tx.size, maxRows, maxBytes)
-		}
-		err = db.queue.submit(ctx, tx)
 		if err != errRetry {
 			return err
 		}
-		base, mark = db.queue.snapshot()
 	}
 	return ErrConflict
+}
+
+// attempt runs f over base, or over the newest state with no other writer
+// around, and queues what it wrote, if anything.
+func (db *DB) attempt(f func(tx *Tx) error, base *state, mark **batch, alone bool) (*pending, error) {
+	if alone {
+		db.queue.turn.Lock()
+		defer db.queue.turn.Unlock()
+		base, *mark = db.queue.snapshot()
+	}
+	tx := &Tx{base: base}
+	err := f(tx)
+	tx.done = true
+	if err != nil || len(tx.writes) == 0 {
+		return nil, err
+	}
+	if len(tx.writes) > maxRows || tx.size > maxBytes {
+		return nil, fmt.Errorf("%w: %d rows, %d bytes; the limits are %d rows and %d bytes",
+			ErrTooBig, len(tx.writes), tx.size, maxRows, maxBytes)
+	}
+	if !alone {
+		db.queue.turn.RLock()
+		defer db.queue.turn.RUnlock()
+	}
+	return db.queue.submit(tx)
 }
 
 // get returns the newest version of a row and notes that the transaction
