@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -73,10 +74,12 @@ type place struct {
 }
 
 // Follow calls f with the events of g's streams that keep accepts, from the
-// time from on, and then with each as it is written, until ctx ends or f
-// fails. Events of one stream come in the order of writing. With follow false
-// it returns after those that there are.
-func (s *Store) Follow(ctx context.Context, g Group, keep func(name string) bool, from time.Time, follow bool, f func(Found) error) error {
+// time from on, and then with those that are written, as they come, until ctx
+// ends or f fails. It calls f with several at once where there are several:
+// those that were there come by time over all streams, the new ones of each
+// stream in the order of writing. With follow false it returns after those
+// that there are.
+func (s *Store) Follow(ctx context.Context, g Group, keep func(name string) bool, from time.Time, follow bool, f func([]Found) error) error {
 	w, remove := s.watch.add(g.Key()) // before the first read, so that none is missed
 	defer remove()
 	places := make(map[string]place)
@@ -94,7 +97,7 @@ func (s *Store) Follow(ctx context.Context, g Group, keep func(name string) bool
 			places[row.ID] = place{last.number, last.size}
 		}
 	}
-	if err := s.replay(g, streams, since, places, f); err != nil {
+	if err := s.replay(ctx, g, streams, since, places, f); err != nil {
 		return err
 	}
 	for follow {
@@ -115,31 +118,33 @@ func (s *Store) Follow(ctx context.Context, g Group, keep func(name string) bool
 	return nil
 }
 
-func (s *Store) replay(g Group, streams []Stream, since int64, places map[string]place, f func(Found) error) error {
-	q := Query{Streams: streams, From: since, Limit: 1000}
-	for {
-		page, more, err := s.Read(g, q)
+func (s *Store) replay(ctx context.Context, g Group, streams []Stream, since int64, places map[string]place, f func([]Found) error) error {
+	q := Query{Streams: streams, From: since, Limit: 10_000, MaxBytes: 1 << 20}
+	for ctx.Err() == nil {
+		page, err := s.Read(g, q)
 		if err != nil {
 			return err
 		}
-		for _, e := range page {
+		there := slices.DeleteFunc(page.Events, func(e Found) bool {
 			at := places[e.Position.Stream]
-			if e.Position.Segment > at.segment || e.Position.Segment == at.segment && e.Position.Offset >= at.offset {
-				continue // written since: it comes with the tail
-			}
-			if err := f(e); err != nil {
+			// Written since: it comes with the tail.
+			return e.Position.Segment > at.segment || e.Position.Segment == at.segment && e.Position.Offset >= at.offset
+		})
+		q.After = page.Next
+		if len(there) > 0 {
+			if err := f(there); err != nil {
 				return err
 			}
 		}
-		if !more {
+		if page.Next == nil {
 			return nil
 		}
-		q.After = &page[len(page)-1].Position
 	}
+	return nil
 }
 
 // tail calls f with what was written to a stream behind its place.
-func (s *Store) tail(row Stream, places map[string]place, f func(Found) error) error {
+func (s *Store) tail(row Stream, places map[string]place, f func([]Found) error) error {
 	st, err := s.open(row.ID)
 	if err != nil {
 		return err
@@ -152,18 +157,22 @@ func (s *Store) tail(row Stream, places map[string]place, f func(Found) error) e
 		if g.number > at.segment {
 			at = place{segment: g.number}
 		}
-		raw, err := st.records(g)
+		raw, err := st.records(g, at.offset)
 		if err != nil {
 			return err
 		}
-		for at.offset < int64(len(raw)) {
-			e, n, err := readRecord(raw[at.offset:])
+		var news []Found
+		for {
+			e, n, err := readRecord(raw)
 			if err != nil {
 				break
 			}
-			found := Found{e, row.Name, Position{e.Timestamp, row.ID, g.number, at.offset}}
+			news = append(news, Found{e, row.Name, Position{e.Timestamp, row.ID, g.number, at.offset}})
 			at.offset += int64(n)
-			if err := f(found); err != nil {
+			raw = raw[n:]
+		}
+		if len(news) > 0 {
+			if err := f(news); err != nil {
 				return err
 			}
 		}
@@ -205,9 +214,11 @@ func (s *Store) Handler(scope func(*http.Request) cluster.Scope) http.Handler {
 		flush := http.NewResponseController(w)
 		flush.Flush()
 		out := json.NewEncoder(w)
-		err = s.Follow(r.Context(), g, keep, from, q.Get("follow") != "", func(e Found) error {
-			if err := out.Encode(Line{time.UnixMilli(e.Timestamp).UTC(), e.Stream, e.Message}); err != nil {
-				return err
+		err = s.Follow(r.Context(), g, keep, from, q.Get("follow") != "", func(events []Found) error {
+			for _, e := range events {
+				if err := out.Encode(Line{time.UnixMilli(e.Timestamp).UTC(), e.Stream, e.Message}); err != nil {
+					return err
+				}
 			}
 			return flush.Flush()
 		})

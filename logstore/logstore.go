@@ -23,6 +23,8 @@ var (
 	ErrNoGroup  = errors.New("the log group does not exist")
 	ErrNoStream = errors.New("the log stream does not exist")
 	ErrExists   = errors.New("exists already")
+	ErrName     = errors.New("the name is not valid")
+	ErrTooLarge = errors.New("too large")
 )
 
 // Group is a log group. Faces are its writers.
@@ -44,8 +46,8 @@ type Stream struct {
 	CreatedAt   time.Time
 }
 
-// Groups is keyed ACCOUNT/REGION/NAME, Streams ACCOUNT/REGION/GROUP//STREAM: a
-// group's name may hold slashes but no two in a row end it.
+// Groups is keyed ACCOUNT/REGION/NAME, Streams ACCOUNT/REGION/GROUP:STREAM:
+// both names may hold slashes anywhere, neither may hold a colon.
 var (
 	Groups  = store.NewTable("logs.groups", Group.Key)
 	Streams = store.NewTable("logs.streams", Stream.Key,
@@ -59,7 +61,7 @@ func (g Group) Key() string { return g.Scope.Key(g.Name) }
 // Key is the row's key.
 func (s Stream) Key() string { return streamKey(s.Scope, s.Group, s.Name) }
 
-func streamKey(s cluster.Scope, group, name string) string { return s.Key(group, "", name) }
+func streamKey(s cluster.Scope, group, name string) string { return s.Key(group + ":" + name) }
 
 // Event is one log event. Times are milliseconds since 1970.
 type Event struct {
@@ -93,7 +95,7 @@ type Store struct {
 	closed  chan struct{}
 	once    sync.Once
 
-	compressing sync.Mutex
+	compressing sync.Mutex // held by what replaces or deletes segments
 }
 
 // Open opens the store over c.Dir. Streams are opened when they are used.
@@ -126,8 +128,11 @@ func (s *Store) Close() error {
 	return errors.Join(errs...)
 }
 
-// CreateGroup makes a group; ErrExists if there is one of that name.
+// CreateGroup makes a group; ErrExists if there is one of that name, ErrName.
 func (s *Store) CreateGroup(ctx context.Context, g Group) error {
+	if err := checkGroup(g.Name); err != nil {
+		return err
+	}
 	g.ID, g.CreatedAt = cluster.NewID(), time.Now().UTC()
 	return s.db.Update(ctx, func(tx *store.Tx) error {
 		if _, ok := Groups.Get(tx, g.Key()); ok {
@@ -137,8 +142,11 @@ func (s *Store) CreateGroup(ctx context.Context, g Group) error {
 	})
 }
 
-// CreateStream makes a stream; ErrExists, ErrNoGroup.
+// CreateStream makes a stream; ErrExists, ErrNoGroup, ErrName.
 func (s *Store) CreateStream(ctx context.Context, scope cluster.Scope, group, name string) error {
+	if err := checkStream(name); err != nil {
+		return err
+	}
 	return s.db.Update(ctx, func(tx *store.Tx) error { return createStream(tx, scope, group, name) })
 }
 
@@ -241,6 +249,8 @@ func (s *Store) Reset(ctx context.Context, account string) error {
 
 // remove deletes a stream's files.
 func (s *Store) remove(id string) error {
+	s.compressing.Lock() // or the compressor makes a file in what is deleted
+	defer s.compressing.Unlock()
 	s.mu.Lock()
 	st := s.streams[id]
 	delete(s.streams, id)

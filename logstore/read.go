@@ -39,8 +39,21 @@ type Query struct {
 	Backward bool                      // the last that fit, not the first; they come in order all the same
 	Limit    int                       // events
 	MaxBytes int                       // of messages, each counted with 26 bytes more; 0 is no limit
-	Match    func(message string) bool // nil takes all
+	Match    func(message []byte) bool // nil takes all
 }
+
+// Page is what Read found.
+type Page struct {
+	Events []Found
+	// Next is where to go on: After of the next query, Before if it looks
+	// backward. Nil when there was nothing more. A page may be empty and yet
+	// have a next one: a search stops after some hundred megabytes.
+	Next *Position
+}
+
+// scanLimit is how much one Read with a Match searches, in bytes of records. A
+// variable for tests.
+var scanLimit int64 = 256 << 20
 
 // Group returns the group's row; ErrNoGroup.
 func (s *Store) Group(scope cluster.Scope, name string) (g Group, err error) {
@@ -67,27 +80,33 @@ func (s *Store) StreamsOf(g Group, keep func(name string) bool) (out []Stream) {
 	return out
 }
 
-// Read returns the events that q chooses, in order, and whether there are more
-// in the direction it looked. Memory is bounded by the page for each segment
-// that holds candidates at the same time.
-func (s *Store) Read(g Group, q Query) (page []Found, more bool, err error) {
+// Read returns the events that q chooses, in order. It holds a page and one
+// segment in memory.
+func (s *Store) Read(g Group, q Query) (Page, error) {
 	q.From = max(q.From, g.horizon(time.Now()))
 	sources, err := s.sources(q)
 	if err != nil {
-		return nil, false, err
+		return Page{}, err
 	}
 	// Segments are opened in the order in which their events can come; an
 	// event is certain once no unopened segment can have one ahead of it.
-	var ready []Found
-	size := 0
+	var page, ready []Found
+	var next *Position
+	size, scanned := 0, int64(0)
+read:
 	for {
 		for len(sources) > 0 && (len(ready) == 0 || q.mayPrecede(sources[0].span, ready[0])) {
+			if at := q.startOf(sources[0].span); q.Match != nil && scanned >= scanLimit && q.ahead(at) {
+				next = &at
+				break read
+			}
 			got, err := q.load(sources[0])
 			if err != nil {
-				return nil, false, err
+				return Page{}, err
 			}
+			scanned += sources[0].size
 			sources = sources[1:]
-			ready = q.merge(ready, got)
+			ready = q.trim(q.merge(ready, got), len(page), size)
 		}
 		if len(ready) == 0 {
 			break
@@ -95,7 +114,8 @@ func (s *Store) Read(g Group, q Query) (page []Found, more bool, err error) {
 		e := ready[0]
 		size += len(e.Message) + 26
 		if len(page) == q.Limit || q.MaxBytes > 0 && size > q.MaxBytes && len(page) > 0 {
-			more = true
+			at := page[len(page)-1].Position
+			next = &at
 			break
 		}
 		page, ready = append(page, e), ready[1:]
@@ -103,7 +123,37 @@ func (s *Store) Read(g Group, q Query) (page []Found, more bool, err error) {
 	if q.Backward {
 		slices.Reverse(page)
 	}
-	return page, more, nil
+	return Page{page, next}, nil
+}
+
+// trim cuts off what the page can no longer take, but for the one event that
+// says there is more.
+func (q Query) trim(ready []Found, taken, size int) []Found {
+	for i, e := range ready {
+		size += len(e.Message) + 26
+		if taken+i == q.Limit || q.MaxBytes > 0 && size > q.MaxBytes && taken+i > 0 {
+			clear(ready[i+1:])
+			return ready[:i+1]
+		}
+	}
+	return ready
+}
+
+// startOf is the position from which on a segment of that span, and those read
+// after it, can have events.
+func (q Query) startOf(s span) Position {
+	if q.Backward {
+		return Position{Timestamp: s.last + 1}
+	}
+	return Position{Timestamp: s.first}
+}
+
+// ahead reports whether a query that begins at p looks at less than q does.
+func (q Query) ahead(p Position) bool {
+	if q.Backward {
+		return q.Before == nil || p.compare(*q.Before) < 0
+	}
+	return q.After == nil || p.compare(*q.After) > 0
 }
 
 // source is a segment that may hold events of a query.
@@ -151,20 +201,20 @@ func (q Query) mayPrecede(s span, e Found) bool {
 // load returns the events of a segment that the query takes, in the order of
 // reading: at most one more than a page has.
 func (q Query) load(src source) ([]Found, error) {
-	raw, err := src.st.records(src.segment)
+	raw, err := src.st.records(src.segment, 0)
 	if err != nil {
 		return nil, err
 	}
 	var out []Found
 	for at := int64(0); ; {
-		e, n, err := readRecord(raw[at:])
+		r, n, err := nextRecord(raw[at:])
 		if err != nil {
 			break // the end
 		}
-		p := Position{e.Timestamp, src.st.id, src.number, at}
+		p := Position{r.timestamp, src.st.id, src.number, at}
 		at += int64(n)
-		if q.takes(e, p) {
-			out = append(out, Found{e, src.name, p})
+		if q.takes(r, p) {
+			out = append(out, Found{r.event(), src.name, p})
 		}
 	}
 	slices.SortStableFunc(out, q.order)
@@ -174,10 +224,10 @@ func (q Query) load(src source) ([]Found, error) {
 	return out, nil
 }
 
-func (q Query) takes(e Event, p Position) bool {
-	return e.Timestamp >= q.From && (q.To == 0 || e.Timestamp < q.To) &&
+func (q Query) takes(r record, p Position) bool {
+	return r.timestamp >= q.From && (q.To == 0 || r.timestamp < q.To) &&
 		(q.After == nil || p.compare(*q.After) > 0) && (q.Before == nil || p.compare(*q.Before) < 0) &&
-		(q.Match == nil || q.Match(e.Message))
+		(q.Match == nil || q.Match(r.message))
 }
 
 func (q Query) order(a, b Found) int {

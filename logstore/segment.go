@@ -27,7 +27,8 @@ const (
 	magic      = "dhowlog1"
 	headerSize = 48
 	recordHead = 8
-	maxRecord  = 2 << 20
+	maxRecord  = 2 << 20 // of what follows the checksum
+	maxWrite   = 64 << 20
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -40,21 +41,21 @@ type span struct {
 	ingested    int64 // greatest ingestion time
 }
 
-func (s *span) add(e Event, size int64) {
-	if s.events == 0 || e.Timestamp < s.first {
-		s.first = e.Timestamp
+func (s *span) add(timestamp, ingestion, size int64) {
+	if s.events == 0 || timestamp < s.first {
+		s.first = timestamp
 	}
-	if s.events == 0 || e.Timestamp > s.last {
-		s.last = e.Timestamp
+	if s.events == 0 || timestamp > s.last {
+		s.last = timestamp
 	}
-	s.ingested = max(s.ingested, e.Ingestion)
+	s.ingested = max(s.ingested, ingestion)
 	s.events++
 	s.size += size
 }
 
 func appendRecord(b []byte, e Event) []byte {
 	start := len(b)
-	b = append(b, make([]byte, recordHead)...)
+	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
 	b = binary.LittleEndian.AppendUint64(b, uint64(e.Timestamp))
 	b = binary.LittleEndian.AppendUint64(b, uint64(e.Ingestion))
 	b = append(b, e.Message...)
@@ -69,32 +70,49 @@ var errTorn = errors.New("record is torn or damaged")
 
 // readRecord takes the first record off b; n is its length.
 func readRecord(b []byte) (e Event, n int, err error) {
+	r, n, err := nextRecord(b)
+	if err != nil {
+		return e, 0, err
+	}
+	return r.event(), n, nil
+}
+
+// record is an event whose message still lies where it was read.
+type record struct {
+	timestamp, ingestion int64
+	message              []byte
+}
+
+func (r record) event() Event { return Event{r.timestamp, r.ingestion, string(r.message)} }
+
+// nextRecord is readRecord without a copy of the message.
+func nextRecord(b []byte) (r record, n int, err error) {
 	if len(b) < recordHead+16 {
-		return e, 0, errTorn
+		return r, 0, errTorn
 	}
 	length := binary.LittleEndian.Uint32(b)
 	if length < 16 || length > maxRecord || int(length) > len(b)-recordHead {
-		return e, 0, errTorn
+		return r, 0, errTorn
 	}
 	body := b[recordHead : recordHead+int(length)]
 	if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(b[4:]) {
-		return e, 0, errTorn
+		return r, 0, errTorn
 	}
-	e.Timestamp = int64(binary.LittleEndian.Uint64(body))
-	e.Ingestion = int64(binary.LittleEndian.Uint64(body[8:]))
-	e.Message = string(body[16:])
-	return e, recordHead + int(length), nil
+	r.timestamp = int64(binary.LittleEndian.Uint64(body))
+	r.ingestion = int64(binary.LittleEndian.Uint64(body[8:]))
+	r.message = body[16:]
+	return r, recordHead + int(length), nil
 }
 
-// scan reads records from the start of b and returns what they span; whole is
-// where the first torn one begins.
+// scan reads records from the start of b and returns what they span; the first
+// torn one begins at its size.
 func scan(b []byte) (s span) {
 	for {
-		e, n, err := readRecord(b[s.size:])
+		r, n, err := nextRecord(b[s.size:])
 		if err != nil {
 			return s
 		}
-		s.add(e, int64(n))
+		s.add(r.timestamp, r.ingestion, int64(n))
 	}
 }
 
@@ -119,10 +137,13 @@ func writeSealed(path string, raw []byte, s span) error {
 	}
 	_, err = f.Write(out)
 	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return err
+	if err == nil {
+		err = os.Rename(path+".new", path)
 	}
-	return os.Rename(path+".new", path)
+	if err != nil {
+		os.Remove(path + ".new") // a full disk wants it back
+	}
+	return err
 }
 
 // readHeader returns what a compressed segment spans.

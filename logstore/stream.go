@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,9 +18,13 @@ type stream struct {
 	id  string
 	dir string
 
+	loading sync.Once
+	failed  error // of load, written in loading
+
 	mu       sync.Mutex
 	segments []*segment // by number; all but the last are closed to writes
 	file     *os.File   // of the last segment, nil until the next write
+	next     int        // number of the next segment: none comes twice, expired ones included
 	used     time.Time
 	gone     bool
 }
@@ -41,21 +46,30 @@ func (s *stream) path(g *segment) string {
 // open returns the stream with that id, reading its directory at first use.
 func (s *Store) open(id string) (*stream, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if st := s.streams[id]; st != nil {
-		return st, nil
+	st := s.streams[id]
+	if st == nil {
+		st = &stream{id: id, dir: filepath.Join(s.dir, id), used: time.Now()}
+		s.streams[id] = st
 	}
-	st := &stream{id: id, dir: filepath.Join(s.dir, id), used: time.Now()}
-	if err := st.load(); err != nil {
-		return nil, err
+	s.mu.Unlock()
+	// Outside the lock: it reads what the stream last wrote.
+	st.loading.Do(func() { st.failed = st.load(s.log) })
+	if st.failed != nil {
+		s.mu.Lock()
+		if s.streams[id] == st { // the next caller tries again
+			delete(s.streams, id)
+		}
+		s.mu.Unlock()
+		return nil, fmt.Errorf("log stream %s: %w", id, st.failed)
 	}
-	s.streams[id] = st
 	return st, nil
 }
 
 // load finds the segments. A write that a crash tore is cut off; a segment
 // that was being compressed is there twice, and the growing one gives way.
-func (s *stream) load() error {
+func (s *stream) load(log *slog.Logger) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	entries, err := os.ReadDir(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -91,7 +105,7 @@ func (s *stream) load() error {
 		if g.sealed {
 			g.span, err = readHeader(full)
 		} else {
-			g.span, err = mend(full)
+			g.span, err = mend(full, log)
 		}
 		if err != nil {
 			return err
@@ -99,17 +113,21 @@ func (s *stream) load() error {
 		s.segments = append(s.segments, g)
 	}
 	slices.SortFunc(s.segments, func(a, b *segment) int { return a.number - b.number })
+	if n := len(s.segments); n > 0 {
+		s.next = s.segments[n-1].number + 1
+	}
 	return nil
 }
 
 // mend cuts a growing segment off after its last whole record.
-func mend(path string) (span, error) {
+func mend(path string, log *slog.Logger) (span, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return span{}, err
 	}
 	sp := scan(raw)
 	if sp.size < int64(len(raw)) {
+		log.Info("log segment ends in a torn write, which is cut off", "file", path, "bytes", int64(len(raw))-sp.size)
 		return sp, os.Truncate(path, sp.size)
 	}
 	return sp, nil
@@ -128,11 +146,15 @@ func (s *stream) append(events []Event, limit int64) (full bool, err error) {
 	}
 	g := s.segments[len(s.segments)-1]
 	next := g.span
-	var buf []byte
+	size := 0
+	for _, e := range events {
+		size += recordHead + 16 + len(e.Message)
+	}
+	buf := make([]byte, 0, size)
 	for _, e := range events {
 		before := len(buf)
 		buf = appendRecord(buf, e)
-		next.add(e, int64(len(buf)-before))
+		next.add(e.Timestamp, e.Ingestion, int64(len(buf)-before))
 	}
 	if _, err := s.file.WriteAt(buf, g.size); err != nil {
 		return false, s.undo(g, err)
@@ -142,7 +164,13 @@ func (s *stream) append(events []Event, limit int64) (full bool, err error) {
 	}
 	g.span = next
 	s.used = time.Now()
-	return len(s.segments) > 1 && !s.segments[len(s.segments)-2].sealed || g.size >= limit, nil
+	return s.full(limit), nil
+}
+
+// full reports whether a segment waits to be compressed.
+func (s *stream) full(limit int64) bool {
+	n := len(s.segments)
+	return n > 1 && !s.segments[n-2].sealed || n > 0 && !s.segments[n-1].sealed && s.segments[n-1].size >= limit
 }
 
 // undo takes back a write that failed, so that the next begins where it did.
@@ -164,7 +192,7 @@ func (s *stream) grow(limit int64) error {
 		s.file.Close()
 		s.file = nil
 	}
-	if last < 0 {
+	if s.next == 0 {
 		if err := os.MkdirAll(s.dir, 0o700); err != nil {
 			return err
 		}
@@ -172,12 +200,8 @@ func (s *stream) grow(limit int64) error {
 			return err
 		}
 	}
-	g := &segment{}
-	if fresh {
-		if last >= 0 {
-			g.number = s.segments[last].number + 1
-		}
-	} else {
+	g := &segment{number: s.next}
+	if !fresh {
 		g = s.segments[last]
 	}
 	f, err := os.OpenFile(s.path(g), os.O_CREATE|os.O_RDWR, 0o600)
@@ -190,19 +214,22 @@ func (s *stream) grow(limit int64) error {
 			return err
 		}
 		s.segments = append(s.segments, g)
+		s.next++
 	}
 	s.file = f
 	return nil
 }
 
-// rest closes the file of a stream that nobody has written to since before.
-func (s *stream) rest(before time.Time) {
+// rest closes the file of a stream that nobody has written to since before. It
+// reports whether a segment waits to be compressed.
+func (s *stream) rest(before time.Time, limit int64) (full bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.file != nil && s.used.Before(before) {
 		s.file.Close()
 		s.file = nil
 	}
+	return s.full(limit)
 }
 
 func (s *stream) close() error {
@@ -235,25 +262,39 @@ func (s *stream) spans() []segment {
 	return out
 }
 
-// records returns a segment's records: those that it had when g was taken.
-func (s *stream) records(g segment) ([]byte, error) {
-	raw, err := s.read(g)
+// records returns a segment's records from an offset on: those that it had
+// when g was taken.
+func (s *stream) records(g segment, from int64) ([]byte, error) {
+	raw, err := s.read(g, from)
 	if errors.Is(err, fs.ErrNotExist) && !g.sealed {
 		g.sealed = true // compressed meanwhile
-		raw, err = s.read(g)
+		raw, err = s.read(g, from)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // expired or deleted meanwhile
 	}
-	if err == nil && int64(len(raw)) > g.size {
-		raw = raw[:g.size]
-	}
 	return raw, err
 }
 
-func (s *stream) read(g segment) ([]byte, error) {
+func (s *stream) read(g segment, from int64) ([]byte, error) {
 	if g.sealed {
-		return readSealed(s.path(&g))
+		raw, err := readSealed(s.path(&g))
+		if err != nil {
+			return nil, err
+		}
+		if int64(len(raw)) < g.size {
+			return nil, fmt.Errorf("%s holds %d bytes of records, not %d", s.path(&g), len(raw), g.size)
+		}
+		return raw[from:g.size], nil
 	}
-	return os.ReadFile(s.path(&g))
+	f, err := os.Open(s.path(&g))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	raw := make([]byte, g.size-from)
+	if _, err := f.ReadAt(raw, from); err != nil {
+		return nil, err
+	}
+	return raw, nil
 }

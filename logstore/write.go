@@ -2,6 +2,8 @@ package logstore
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -25,11 +27,16 @@ func (s *Store) Find(scope cluster.Scope, group, name string) (st Stream, err er
 	return st, err
 }
 
-// Write appends events to a stream and returns when they are on disk. Their
-// order and their times are the caller's business; Ingestion is set here.
+// Write appends events to a stream, all or none, and returns when they are on
+// disk; ErrNoGroup, ErrNoStream, and ErrTooLarge for an event above 2 MiB or
+// 64 MiB of them. Their order and their times are the caller's business;
+// Ingestion is set here.
 func (s *Store) Write(ctx context.Context, scope cluster.Scope, group, name string, events []Event) error {
 	row, err := s.Find(scope, group, name)
 	if err != nil || len(events) == 0 {
+		return err
+	}
+	if err := checkSize(events); err != nil {
 		return err
 	}
 	st, err := s.open(row.ID)
@@ -46,14 +53,37 @@ func (s *Store) Write(ctx context.Context, scope cluster.Scope, group, name stri
 	if err != nil {
 		return err
 	}
+	// A delete that came between leaves no files behind.
+	if now, err := s.Find(scope, group, name); err != nil || now.ID != row.ID {
+		return errors.Join(ErrNoStream, s.remove(row.ID))
+	}
 	if full {
-		select {
-		case s.seal <- st:
-		default: // the next write, or the next round of Run, asks again
-		}
+		s.askSeal(st)
 	}
 	s.watch.tell(row)
 	return nil
+}
+
+func checkSize(events []Event) error {
+	size := 0
+	for _, e := range events {
+		if len(e.Message)+16 > maxRecord {
+			return fmt.Errorf("%w: a log event of %d bytes", ErrTooLarge, len(e.Message))
+		}
+		size += len(e.Message)
+	}
+	if size > maxWrite {
+		return fmt.Errorf("%w: %d bytes of log events at once", ErrTooLarge, size)
+	}
+	return nil
+}
+
+// askSeal has the compressor look at st.
+func (s *Store) askSeal(st *stream) {
+	select {
+	case s.seal <- st:
+	default: // the next write, or the next round of Run, asks again
+	}
 }
 
 // compress closes full segments, one at a time, off the way of writers.
@@ -73,11 +103,12 @@ func (s *Store) compress() {
 func (s *Store) compressStream(st *stream) error {
 	s.compressing.Lock()
 	defer s.compressing.Unlock()
-	for _, g := range st.spans() {
-		if g.sealed || g.size < s.segment {
+	all := st.spans()
+	for i, g := range all {
+		if g.sealed || g.events == 0 || i == len(all)-1 && g.size < s.segment {
 			continue
 		}
-		raw, err := st.records(g)
+		raw, err := st.records(g, 0)
 		if err != nil {
 			return err
 		}
@@ -135,14 +166,17 @@ func (s *Store) Run(ctx context.Context) {
 			}
 			s.mu.Unlock()
 			for _, st := range open {
-				st.rest(now.Add(-time.Minute))
+				if st.rest(now.Add(-time.Minute), s.segment) {
+					s.askSeal(st)
+				}
 			}
 		}
 	}
 }
 
-// Expire deletes compressed segments whose newest event is older than their
-// group keeps events. Older events in younger segments are hidden by reads.
+// Expire deletes segments whose newest event is older than their group keeps
+// events. Older events in younger segments are hidden by reads. Streams stay,
+// as at AWS, when they are empty.
 func (s *Store) Expire(now time.Time) {
 	type due struct {
 		stream Stream
@@ -163,7 +197,9 @@ func (s *Store) Expire(now time.Time) {
 	for _, d := range all {
 		st, err := s.open(d.stream.ID)
 		if err == nil {
+			s.compressing.Lock()
 			err = st.expire(d.before)
+			s.compressing.Unlock()
 		}
 		if err != nil {
 			s.log.Warn("expired log events are not deleted, will retry", "group", d.stream.Group, "stream", d.stream.Name, "err", err)
@@ -182,18 +218,23 @@ func (g Group) horizon(now time.Time) int64 {
 func (s *stream) expire(before int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var errs []error
 	kept := s.segments[:0:0]
-	for _, g := range s.segments {
-		if g.sealed && g.last < before {
-			if err := os.Remove(s.path(g)); err != nil && !os.IsNotExist(err) {
-				return err
-			}
+	for i, g := range s.segments {
+		if g.events == 0 || g.last >= before {
+			kept = append(kept, g)
 			continue
 		}
-		kept = append(kept, g)
+		if i == len(s.segments)-1 && s.file != nil {
+			s.file.Close()
+			s.file = nil
+		}
+		if err := os.Remove(s.path(g)); err != nil && !os.IsNotExist(err) {
+			errs, kept = append(errs, err), append(kept, g)
+		}
 	}
 	s.segments = kept
-	return nil
+	return errors.Join(errs...)
 }
 
 // sweepOrphans removes the directories of streams whose rows are gone: a crash
