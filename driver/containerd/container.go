@@ -200,5 +200,5 @@ func (d *Driver) List(context.Context) ([]driver.Container, error) {
 	return out, nil
 }
 
-// errNotStarted is returned where a second Start of a container is tried.
-var errNotStarted = errors.New("it was started before")
+// errStarted is returned where a second Start of a container is tried.
+var errStarted = errors.New("it was started before")

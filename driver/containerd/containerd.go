@@ -29,7 +29,7 @@ type Config struct {
 	DataDir  string // required; its hash names the containerd namespace
 	Socket   string // containerd's socket; "" finds the system's, else starts a private containerd
 	Private  bool   // do not look for the system's containerd
-	InitPath string // static binary that Spec.Init runs as first process; "" refuses such specs
+	InitPath string // static binary that calls initproc.Main, for Spec.Init; "" finds dhow-init beside this program or in PATH
 	Log      *slog.Logger
 
 	system string // in tests: in place of the system's socket
@@ -45,6 +45,7 @@ type Driver struct {
 	snap        snapshots.Snapshotter
 	snapshotter string
 	version     string
+	nonce       string        // of this Driver, in the names of its execs
 	private     bool          // containerd is ours, and ends with Purge
 	host        host          // what the machine and containerd may do
 	apparmor    func() string // the profile's name; loads it at the first call
@@ -120,7 +121,7 @@ func Open(ctx context.Context, cfg Config) (*Driver, error) {
 			return nil, err
 		}
 	}
-	d := &Driver{cfg: cfg, log: cfg.Log, paths: p, containers: map[string]*container{}}
+	d := &Driver{cfg: cfg, log: cfg.Log, paths: p, containers: map[string]*container{}, nonce: randomName() + "-"}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.exits.start(&d.wg, d.ctx.Done())
 	if err := d.open(ctx); err != nil {

@@ -1,6 +1,7 @@
 package containerd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -165,6 +166,32 @@ func TestCrashLeftovers(t *testing.T) {
 	}
 	if _, err := d.Start(t.Context(), "half"); err != nil {
 		t.Errorf("start of a half-started container: %v", err)
+	}
+}
+
+// TestExecsOfTheDead closes a Driver while a command runs in a container: the
+// next one ends it.
+func TestExecsOfTheDead(t *testing.T) {
+	d, ref := busybox(t, v1.Config{Cmd: []string{"sleep", "3600"}})
+	start(t, d, driver.Spec{ID: "host", Image: ref})
+	ended := make(chan error, 1)
+	go func() {
+		_, err := d.Exec(context.Background(), "host", driver.Exec{Command: []string{"sleep", "4711"}})
+		ended <- err
+	}()
+	runs := func(d *Driver) bool {
+		var out bytes.Buffer
+		_, err := d.Exec(t.Context(), "host", driver.Exec{Command: []string{"ps"}, Stdout: &out})
+		return err == nil && strings.Contains(out.String(), "sleep 4711")
+	}
+	drivertest.Eventually(t, "the command", func() bool { return runs(d) })
+	next := again(t, d)
+	if err := <-ended; err == nil {
+		t.Error("the exec of a closed Driver succeeded")
+	}
+	drivertest.Eventually(t, "the end of the command", func() bool { return !runs(next) })
+	if c := stateOf(t, next, "host"); c.State != driver.Running {
+		t.Errorf("%+v", c)
 	}
 }
 

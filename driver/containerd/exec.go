@@ -19,6 +19,9 @@ import (
 	"github.com/dhowhq/dhow/driver"
 )
 
+// execPrefix begins the names of execs; this Driver's nonce follows.
+const execPrefix = "exec-"
+
 // Exec runs one more process in a running container and waits for it.
 func (d *Driver) Exec(ctx context.Context, id string, e driver.Exec) (int, error) {
 	c, _, err := d.running(id)
@@ -36,7 +39,7 @@ func (d *Driver) Exec(ctx context.Context, id string, e driver.Exec) (int, error
 	if err != nil {
 		return 0, err
 	}
-	name := "exec-" + randomName()
+	name := execPrefix + d.nonce + randomName()
 	pace := &pace{}
 	var stdin io.Reader
 	started, ended := make(chan struct{}), make(chan struct{})

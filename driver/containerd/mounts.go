@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/dhowhq/dhow/driver"
+	"github.com/dhowhq/dhow/driver/containerd/initproc"
 )
 
 const defaultShm = 64 << 20
@@ -67,10 +69,11 @@ func (d *Driver) mounts(spec *specs.Spec, s driver.Spec) error {
 	}
 	list = append(list, d.ipcMounts(s)...)
 	if s.Init {
-		if d.cfg.InitPath == "" {
-			return fmt.Errorf("this node has no init to run: the driver was opened without InitPath")
+		init := d.findInit()
+		if init == "" {
+			return fmt.Errorf("this node has no init to run: put dhow-init beside the dhow program or into PATH")
 		}
-		list = append(list, bind(d.cfg.InitPath, "/dev/init", true))
+		list = append(list, bind(init, initproc.Path, true))
 	}
 	for _, m := range s.Mounts {
 		om, err := userMount(m)
@@ -84,6 +87,20 @@ func (d *Driver) mounts(spec *specs.Spec, s driver.Spec) error {
 	slices.SortStableFunc(list, func(a, b specs.Mount) int { return depth(a.Destination) - depth(b.Destination) })
 	spec.Mounts = list
 	return nil
+}
+
+// findInit is the init's binary on the host; "" if there is none.
+func (d *Driver) findInit() string {
+	if d.cfg.InitPath != "" {
+		return d.cfg.InitPath
+	}
+	if self, err := os.Executable(); err == nil {
+		beside := filepath.Join(filepath.Dir(self), "dhow-init")
+		if st, err := os.Stat(beside); err == nil && st.Mode()&0o111 != 0 {
+			return beside
+		}
+	}
+	return lookPath("dhow-init")
 }
 
 func depth(p string) int {

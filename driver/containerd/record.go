@@ -28,7 +28,6 @@ type meta struct {
 	Joins   bool              `json:"joins,omitempty"`   // has a namespace of another container
 	KillAll bool              `json:"killAll,omitempty"` // shares a pid namespace: its end does not end the others
 	Shm     bool              `json:"shm,omitempty"`     // has a /dev/shm on the host
-	Volumes bool              `json:"volumes,omitempty"` // has anonymous volumes
 }
 
 // metaKey is the extension of containerd's record; labels would be limited to

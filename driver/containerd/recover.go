@@ -10,10 +10,12 @@ import (
 	"time"
 
 	tasks "github.com/containerd/containerd/api/services/tasks/v1"
+	"github.com/containerd/containerd/api/types/runc/options"
 	"github.com/containerd/containerd/api/types/task"
 	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/containerd/v2/core/snapshots"
+	"github.com/containerd/typeurl/v2"
 
 	"github.com/dhowhq/dhow/driver"
 )
@@ -87,6 +89,33 @@ func (d *Driver) recoverOne(ctx context.Context, rec containers.Container, m met
 	default:
 		c.state, c.pid = driver.Running, int(p.Pid)
 		d.watch(c)
+		d.wg.Go(func() { d.endExecs(c) })
+	}
+}
+
+// endExecs kills the commands that an earlier Driver ran in a container:
+// nobody reads their output any more.
+func (d *Driver) endExecs(c *container) {
+	release, err := d.gate.cleaning(d.ctx)
+	if err != nil {
+		return
+	}
+	defer release()
+	list, err := d.cl.TaskService().ListPids(d.ctx, &tasks.ListPidsRequest{ContainerID: c.rid})
+	if err != nil {
+		return // it has ended
+	}
+	for _, p := range list.Processes {
+		var info options.ProcessDetails
+		if p.Info == nil || typeurl.UnmarshalTo(p.Info, &info) != nil {
+			continue
+		}
+		if !strings.HasPrefix(info.ExecID, execPrefix) || strings.HasPrefix(info.ExecID, execPrefix+d.nonce) {
+			continue
+		}
+		_, _ = d.cl.TaskService().Kill(d.ctx, &tasks.KillRequest{ContainerID: c.rid, ExecID: info.ExecID, Signal: uint32(syscall.SIGKILL)})
+		_, _ = d.cl.TaskService().Wait(d.ctx, &tasks.WaitRequest{ContainerID: c.rid, ExecID: info.ExecID})
+		_, _ = d.cl.TaskService().DeleteProcess(d.ctx, &tasks.DeleteProcessRequest{ContainerID: c.rid, ExecID: info.ExecID})
 	}
 }
 
@@ -128,7 +157,7 @@ func (d *Driver) sweep(ctx context.Context, known map[string]bool) {
 	}
 	for _, rid := range entries(filepath.Join(d.paths.run, "io")) {
 		if !known[rid] {
-			os.Remove(d.paths.fifo(rid))
+			os.RemoveAll(d.paths.fifo(rid)) // an exec's pipes are in a directory
 		}
 	}
 	for _, id := range entries(filepath.Join(d.paths.run, "shm")) {

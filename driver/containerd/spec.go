@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/dhowhq/dhow/driver"
+	"github.com/dhowhq/dhow/driver/containerd/initproc"
 )
 
 // defaultPath is Docker's, for images that set none.
@@ -24,7 +25,7 @@ func (d *Driver) build(s driver.Spec, im *image, u *user.ExecUser) (*specs.Spec,
 		return nil, commandError("no command specified")
 	}
 	if s.Init {
-		args = append([]string{"/dev/init", "--"}, args...)
+		args = append([]string{initproc.Path, "--"}, args...)
 	}
 	caps, err := d.host.capabilities(s.Privileged, s.CapAdd, s.CapDrop)
 	if err != nil {

@@ -37,7 +37,7 @@ func (d *Driver) Start(ctx context.Context, id string) (int, error) {
 		return 0, fmt.Errorf("container %s: %w", id, driver.ErrNotFound)
 	}
 	if state != driver.Created {
-		return 0, fmt.Errorf("container %s cannot be started: %w", id, errNotStarted)
+		return 0, fmt.Errorf("container %s cannot be started: %w", id, errStarted)
 	}
 	done, err := d.gate.starting(ctx)
 	if err != nil {

@@ -263,7 +263,7 @@ func TestRuntimeID(t *testing.T) {
 }
 
 func TestMetaKeepsAll(t *testing.T) {
-	m := meta{ID: "x", Labels: map[string]string{"a": "b"}, Image: "i", LogPath: "/l", Parent: "p", Cgroup: "/dhow-1/p/x", TTY: true, Stdin: true, Joins: true, KillAll: true, Shm: true, Volumes: true}
+	m := meta{ID: "x", Labels: map[string]string{"a": "b"}, Image: "i", LogPath: "/l", Parent: "p", Cgroup: "/dhow-1/p/x", TTY: true, Stdin: true, Joins: true, KillAll: true, Shm: true}
 	v := reflect.ValueOf(m)
 	for i := range v.NumField() {
 		if v.Field(i).IsZero() {

@@ -37,7 +37,6 @@ func (d *Driver) withVolumes(c *container, s driver.Spec, im *image, rootfs []mo
 	if len(missing) == 0 {
 		return mounts, nil
 	}
-	c.meta.Volumes = true
 	err := d.withRootFS(rootfs, func(root string) error {
 		for _, m := range missing {
 			if err := fillVolume(root, m.Target, m.Source); err != nil {

@@ -101,12 +101,12 @@ func (e *exits) wait(t *testing.T, id string) driver.Exit {
 	return e.of(id)[0]
 }
 
-// Eventually polls until ok, and fails the test after 20 s.
+// Eventually polls until ok, and fails the test after a minute.
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited 20 s for %s", what)
+			t.Fatalf("waited a minute for %s", what)
 		}
 	}
 }
