@@ -67,6 +67,10 @@ func (s *Store) Mount(ctx context.Context, scope cluster.Scope, name, from, dige
 	}
 	s.sweep.RLock()
 	defer s.sweep.RUnlock()
+	if _, err := os.Stat(s.path(digest)); err != nil {
+		return false, nil
+	}
+	s.touch(digest)
 	var found bool
 	err := s.db.Update(ctx, func(tx *store.Tx) error {
 		found = false
@@ -90,13 +94,7 @@ func (s *Store) Mount(ctx context.Context, scope cluster.Scope, name, from, dige
 		have.Repo = scope.Key(name)
 		return Blobs.Put(tx, have)
 	})
-	if found && err == nil {
-		if _, err := os.Stat(s.path(digest)); err != nil {
-			return false, nil
-		}
-		s.touch(digest)
-	}
-	return found, err
+	return found && err == nil, err
 }
 
 // keep moves a synced file to where the content of digest lies, durably. What

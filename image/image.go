@@ -111,17 +111,11 @@ func Open(c Config) (*Store, error) {
 	return s, nil
 }
 
-// Close stops the sweep and closes unfinished uploads; they can be continued
-// after the next Open.
+// Close stops the sweep. Unfinished uploads can be continued after the next
+// Open.
 func (s *Store) Close() error {
 	s.stop()
 	s.work.Wait()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id, u := range s.uploads {
-		u.close()
-		delete(s.uploads, id)
-	}
 	return nil
 }
 

@@ -125,7 +125,7 @@ func (s *Store) sweepUploads(before time.Time) error {
 			select {
 			case u.turn <- struct{}{}:
 				s.drop(u)
-				<-u.turn
+				u.giveBack()
 			default: // somebody writes
 			}
 			continue

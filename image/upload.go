@@ -20,20 +20,22 @@ import (
 const MaxBlob = 52_000 << 20
 
 // upload is a blob on its way in: a file in uploads/ named ID, and the
-// repository's key in ID.repo.
+// repository's key in ID.repo. Between calls it costs no descriptor.
 type upload struct {
 	id, repo string
 	turn     chan struct{} // capacity one: who holds the token writes
-	file     *os.File      // nil when finished or closed
-	hash     hash.Hash     // of the file's bytes
+	file     *os.File      // open while the turn is held
+	hash     hash.Hash     // of the file's first size bytes; nil if not known
 	size     int64
 }
 
-func (u *upload) close() {
+// giveBack ends a turn that hold began.
+func (u *upload) giveBack() {
 	if u.file != nil {
 		u.file.Close()
 		u.file = nil
 	}
+	<-u.turn
 }
 
 // StartUpload begins an upload to the repository and returns its id.
@@ -45,8 +47,7 @@ func (s *Store) StartUpload(scope cluster.Scope, name string) (id string, err er
 	if err := os.WriteFile(s.uploadPath(u.id)+".repo", []byte(u.repo), 0o600); err != nil {
 		return "", err
 	}
-	u.file, err = os.OpenFile(s.uploadPath(u.id), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-	if err != nil {
+	if err := os.WriteFile(s.uploadPath(u.id), nil, 0o600); err != nil {
 		return "", err
 	}
 	s.mu.Lock()
@@ -57,7 +58,7 @@ func (s *Store) StartUpload(scope cluster.Scope, name string) (id string, err er
 
 func (s *Store) uploadPath(id string) string { return filepath.Join(s.cfg.Dir, "uploads", id) }
 
-// hold returns the upload with its turn taken; give the turn back with <-turn.
+// hold returns the upload with its turn taken; end the turn with giveBack.
 func (s *Store) hold(ctx context.Context, scope cluster.Scope, name, id string) (*upload, error) {
 	missing := fmt.Errorf("%w: %q in repository %s; it may have been finished, cancelled or swept: start again", ErrNoUpload, id, name)
 	if !validUploadID(id) {
@@ -84,29 +85,29 @@ func (s *Store) hold(ctx context.Context, scope cluster.Scope, name, id string) 
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if u.file == nil {
-		if err := s.reopen(u); err != nil {
-			<-u.turn
-			s.forget(u)
+	if err := s.reopen(u); err != nil {
+		u.giveBack()
+		s.forget(u)
+		if errors.Is(err, os.ErrNotExist) {
 			return nil, missing
 		}
+		return nil, err
 	}
 	return u, nil
 }
 
-// reopen continues an upload of before a restart: what is on disk counts.
-func (s *Store) reopen(u *upload) error {
-	f, err := os.OpenFile(s.uploadPath(u.id), os.O_RDWR, 0)
-	if err != nil {
+// reopen opens the upload's file. After a restart what is on disk counts.
+func (s *Store) reopen(u *upload) (err error) {
+	if u.file, err = os.OpenFile(s.uploadPath(u.id), os.O_RDWR, 0); err != nil {
+		return err
+	}
+	info, err := u.file.Stat()
+	if err != nil || u.hash != nil && info.Size() == u.size {
 		return err
 	}
 	u.hash = sha256.New()
-	if u.size, err = io.Copy(u.hash, f); err != nil {
-		f.Close()
-		return err
-	}
-	u.file = f
-	return nil
+	u.size, err = io.Copy(u.hash, u.file)
+	return err
 }
 
 func (s *Store) forget(u *upload) {
@@ -119,7 +120,6 @@ func (s *Store) forget(u *upload) {
 
 // drop removes the upload's files; the caller has its turn.
 func (s *Store) drop(u *upload) {
-	u.close()
 	os.Remove(s.uploadPath(u.id))
 	os.Remove(s.uploadPath(u.id) + ".repo")
 	s.forget(u)
@@ -131,7 +131,7 @@ func (s *Store) UploadSize(ctx context.Context, scope cluster.Scope, name, id st
 	if err != nil {
 		return 0, err
 	}
-	defer func() { <-u.turn }()
+	defer u.giveBack()
 	return u.size, nil
 }
 
@@ -144,7 +144,7 @@ func (s *Store) Append(ctx context.Context, scope cluster.Scope, name, id string
 	if err != nil {
 		return 0, err
 	}
-	defer func() { <-u.turn }()
+	defer u.giveBack()
 	if at >= 0 && at != u.size {
 		return u.size, fmt.Errorf("%w: this chunk begins at %d, the next byte is %d", ErrRange, at, u.size)
 	}
@@ -182,7 +182,7 @@ func (s *Store) Finish(ctx context.Context, scope cluster.Scope, name, id, diges
 	if err != nil {
 		return 0, err
 	}
-	defer func() { <-u.turn }()
+	defer u.giveBack()
 	return u.size, s.finish(ctx, scope, name, u, digest)
 }
 
@@ -218,7 +218,7 @@ func (s *Store) Cancel(ctx context.Context, scope cluster.Scope, name, id string
 		return err
 	}
 	s.drop(u)
-	<-u.turn
+	u.giveBack()
 	return nil
 }
 
