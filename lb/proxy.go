@@ -134,7 +134,7 @@ func (x *exchange) attempt(p *plan, t *target, w http.ResponseWriter, r *http.Re
 		patience = otherPatience
 	}
 	for fresh := false; ; fresh = true {
-		c, err := t.get(r.Context(), fresh, patience)
+		c, err := t.get(r.Context(), fresh, idempotent(r.Method) && !x.stream, patience)
 		if err != nil {
 			if r.Context().Err() == nil {
 				t.g.e.suspect(t)

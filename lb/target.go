@@ -56,9 +56,13 @@ const maxIdle = 128
 // the target has closed meanwhile is noticed before it is used.
 const idleFor = 30 * time.Second
 
+// trustFor is how long after its last use a connection is taken to be alive
+// without a look, for a request that can be repeated if it is not.
+const trustFor = time.Second
+
 // get returns a connection to the target: an idle one that is still alive, if
 // fresh is not asked for, or a new one.
-func (t *target) get(ctx context.Context, fresh bool, patience time.Duration) (*conn, error) {
+func (t *target) get(ctx context.Context, fresh, repeatable bool, patience time.Duration) (*conn, error) {
 	for !fresh {
 		t.mu.Lock()
 		n := len(t.idle)
@@ -71,7 +75,7 @@ func (t *target) get(ctx context.Context, fresh bool, patience time.Duration) (*
 		t.idle = t.idle[:n-1]
 		t.busy[c] = struct{}{}
 		t.mu.Unlock()
-		if c.usable() {
+		if repeatable && time.Since(c.since) < trustFor && c.br.Buffered() == 0 || c.usable() {
 			c.reused = true
 			return c, nil
 		}
