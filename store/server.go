@@ -21,6 +21,7 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.etcd.io/etcd/server/v3/features"
 	"go.etcd.io/etcd/server/v3/storage/wal"
+	"go.etcd.io/raft/v3/raftpb"
 	"golang.org/x/sys/unix"
 )
 
@@ -80,16 +81,39 @@ func startServer(ctx context.Context, c Config) (_ *server, err error) {
 		return nil, fmt.Errorf("store: open %s: %w", c.Dir, err)
 	}
 	s.client = v3client.New(s.etcd)
-	select {
-	case <-s.etcd.ReadyNotify():
-		return s, nil
-	case err = <-s.failed:
-		s.broken.Store(true)
-	case <-ctx.Done():
-		err = ctx.Err()
+	if err := s.elect(ctx); err != nil {
+		s.close()
+		return nil, fmt.Errorf("store: open %s: %w", c.Dir, err)
 	}
-	s.close()
-	return nil, fmt.Errorf("store: open %s: %w", c.Dir, err)
+	return s, nil
+}
+
+// elect waits until the only member is its cluster's leader. It need not wait
+// for an election's timeout: a retiring leader ends its follower's wait with a
+// message, and so can we. The message has no effect while etcd still applies
+// its log.
+func (s *server) elect(ctx context.Context) error {
+	id := uint64(s.etcd.MemberID())
+	again := time.NewTicker(3 * time.Millisecond)
+	defer again.Stop()
+	for {
+		select {
+		case <-s.etcd.ReadyNotify():
+			return nil
+		case err := <-s.failed:
+			s.broken.Store(true)
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-again.C:
+		}
+		if s.etcd.Leader() == 0 {
+			m := raftpb.Message{From: &id, To: &id, Type: raftpb.MsgTimeoutNow.Enum()}
+			if err := s.etcd.Process(ctx, &m); err != nil && ctx.Err() == nil {
+				return err
+			}
+		}
+	}
 }
 
 // smallLog makes the segments of etcd's log small, so that many stores of tests
@@ -130,8 +154,7 @@ func (s *server) config(c Config) config.ServerConfig {
 		NewCluster:          true,
 		DataDir:             c.Dir,
 
-		// The first election needs two or three ticks of 20 ms.
-		TickMs:        20,
+		TickMs:        100,
 		ElectionTicks: 2,
 
 		// Entries are up to 1 MiB here: keep few of them in memory and in the
