@@ -205,7 +205,7 @@ var capabilities = append([]string{
 	"ecs.capability.extensible-ephemeral-storage",
 	"ecs.capability.increased-task-cpu-limit",
 	"ecs.capability.pid-ipc-namespace-sharing",
-}, dockerAPIs(17, 44)...)
+}, dockerAPIs(17, 25)...) // the highest that a definition requires
 
 func dockerAPIs(from, to int) (out []string) {
 	for n := from; n <= to; n++ {

@@ -262,3 +262,39 @@ func TestBounded(t *testing.T) {
 		tl.Wait()
 	})
 }
+
+// However output is cut into chunks and lines, what comes out is what went in.
+func FuzzCut(f *testing.F) {
+	f.Add("a\nb\r\n\nc", 3)
+	f.Add(strings.Repeat("é", 300)+"\n", 7)
+	f.Fuzz(func(t *testing.T, text string, step int) {
+		if step <= 0 {
+			step = 1
+		}
+		var got, want strings.Builder
+		x := &tail{}
+		rest := []byte(text)
+		for have := 0; ; {
+			have = min(have+step, len(rest))
+			var b batch
+			end := have == len(rest)
+			used := x.cut(rest[:have], end, &b, time.Now())
+			for _, e := range b.events {
+				got.WriteString(e.Message)
+			}
+			rest, have = rest[used:], have-used
+			if end {
+				break
+			}
+		}
+		if len(rest) > 0 {
+			t.Fatalf("%q is left", rest)
+		}
+		for line := range strings.SplitSeq(text, "\n") {
+			want.WriteString(line)
+		}
+		if strings.ReplaceAll(got.String(), "\r", "") != strings.ReplaceAll(want.String(), "\r", "") {
+			t.Fatalf("%q came out as %q", text, got.String())
+		}
+	})
+}
