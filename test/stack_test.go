@@ -86,7 +86,7 @@ func (s *stack) pushHello(t *testing.T) {
 func (s *stack) register(t *testing.T, version string) {
 	t.Helper()
 	_, err := s.ecs.RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
-		Family: aws.String("hello"), NetworkMode: types.NetworkModeAwsvpc, Cpu: aws.String("256"), Memory: aws.String("512"),
+		Family: aws.String("hello"), ExecutionRoleArn: aws.String("arn:aws:iam::" + s.account + ":role/ecsTaskExecutionRole"), NetworkMode: types.NetworkModeAwsvpc, Cpu: aws.String("256"), Memory: aws.String("512"),
 		RequiresCompatibilities: []types.Compatibility{types.CompatibilityFargate},
 		ContainerDefinitions: []types.ContainerDefinition{{
 			Name: aws.String("web"), Image: aws.String(s.account + ".dkr.ecr.us-east-1.amazonaws.com/hello:1"),

@@ -91,7 +91,7 @@ func (d *deployment) surroundings(ctx context.Context) error {
 
 func (d *deployment) service(ctx context.Context) error {
 	def, err := d.ecs.RegisterTaskDefinition(ctx, &ecs.RegisterTaskDefinitionInput{
-		Family: aws.String(name), NetworkMode: types.NetworkModeAwsvpc, Cpu: aws.String("256"), Memory: aws.String("512"),
+		Family: aws.String(name), ExecutionRoleArn: aws.String("arn:aws:iam::" + account + ":role/ecsTaskExecutionRole"), NetworkMode: types.NetworkModeAwsvpc, Cpu: aws.String("256"), Memory: aws.String("512"),
 		RequiresCompatibilities: []types.Compatibility{types.CompatibilityFargate},
 		ContainerDefinitions: []types.ContainerDefinition{{
 			Name: aws.String("web"), Image: aws.String(image),

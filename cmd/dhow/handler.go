@@ -1,0 +1,70 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/internal/awsapi"
+	"github.com/dhowhq/dhow/services/ec2"
+	"github.com/dhowhq/dhow/services/ecr"
+	"github.com/dhowhq/dhow/services/ecs"
+	"github.com/dhowhq/dhow/services/elbv2"
+	"github.com/dhowhq/dhow/services/logs"
+	"github.com/dhowhq/dhow/services/sts"
+)
+
+// services is the list of AWS APIs that are served: a line each.
+func (p *platform) services() []awsapi.Service {
+	return []awsapi.Service{
+		{Model: "ecs", API: ecs.New(ecs.Config{DB: p.db, Log: p.log, TargetGroup: p.balancer.TargetGroup, DefaultCIDR: p.cidr})},
+		{Model: "ecr", API: ecr.New(ecr.Config{Images: p.images})},
+		{Model: "elbv2", API: elbv2.New(elbv2.Config{DB: p.db, Engine: p.balancer, Log: p.log, EnsureVPC: p.ensureVPC, Instance: p.hasInstance})},
+		{Model: "logs", API: logs.New(logs.Config{Store: p.logstore, DB: p.db})},
+		{Model: "sts", API: sts.New()},
+		{Model: "ec2", API: ec2.New(ec2.Config{DB: p.db, EnsureVPC: p.ensureVPC})},
+	}
+}
+
+// handler is the API port: load balancers by Host, dhow's own paths, the image
+// registry, and the AWS APIs for the rest.
+func (p *platform) handler() http.Handler {
+	own := http.NewServeMux()
+	own.HandleFunc("GET /_dhow/health", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(map[string]string{"status": "ok", "version": version})
+	})
+	own.Handle("GET /_dhow/metrics", promhttp.HandlerFor(p.metrics.registry, promhttp.HandlerOpts{}))
+	own.Handle("GET /_dhow/events", p.outlet)
+	own.HandleFunc("GET /_dhow/tasks", p.listTasks)
+	own.HandleFunc("POST /_dhow/reset", p.reset)
+	own.HandleFunc("POST /_dhow/repositories/{name...}", p.ensureRepository)
+	own.Handle("GET /_dhow/logs", p.logstore.Handler(p.callScope))
+	own.HandleFunc("GET /_dhow/logs/of/{name}", p.followTask)
+	own.Handle("/_dhow/acs/", p.acs)
+	own.Handle("/_dhow/tcs/", p.acs)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h, ok := p.balancer.Match(r.Host); ok {
+			h.ServeHTTP(w, r)
+			return
+		}
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/_dhow/"):
+			own.ServeHTTP(w, r)
+		case r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/"):
+			p.images.ServeHTTP(w, r)
+		default:
+			p.api.ServeHTTP(w, r)
+		}
+	})
+}
+
+// callScope is the account and region of a call to one of dhow's own paths:
+// its signature's where it has one, as for the AWS APIs.
+func (p *platform) callScope(r *http.Request) cluster.Scope {
+	account, region := p.api.Scope(r)
+	return cluster.Scope{Account: account, Region: region}
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// loopback reports whether address, HOST:PORT, is reached from this machine only.
+func loopback(address string) (bool, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false, err
+	}
+	if host == "localhost" {
+		return true, nil
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		if host == "" {
+			return false, nil
+		}
+		return false, fmt.Errorf("%q is not an IP address", host)
+	}
+	return ip.IsLoopback(), nil
+}
+
+// listen opens the API's sockets: address, and [::1] at the same port where
+// address is 127.0.0.1 and the machine has IPv6.
+func listen(address string) ([]net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		if errors.Is(err, unix.EADDRINUSE) {
+			return nil, fmt.Errorf("%s is in use: stop what listens there, or choose another address with --listen", address)
+		}
+		return nil, err
+	}
+	ls := []net.Listener{l}
+	if a, ok := l.Addr().(*net.TCPAddr); ok && a.IP.Equal(net.IPv4(127, 0, 0, 1)) {
+		if l6, err := net.Listen("tcp6", net.JoinHostPort("::1", fmt.Sprint(a.Port))); err == nil {
+			ls = append(ls, l6)
+		}
+	}
+	return ls, nil
+}
+
+// newServer answers HTTP/1.1 and h2c by prior knowledge with h.
+func newServer(h http.Handler) *http.Server {
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second, MaxHeaderBytes: 64 << 10}
+	s.Protocols = new(http.Protocols)
+	s.Protocols.SetHTTP1(true)
+	s.Protocols.SetUnencryptedHTTP2(true)
+	s.Protocols.SetHTTP2(true)
+	return s
+}
+
+// sniffer hands connections that begin with a TLS handshake (0x16) to tls, and
+// leaves the others to plain, so that one port speaks both.
+type sniffer struct {
+	net.Listener
+	plain, secure *queue
+}
+
+func sniff(l net.Listener) *sniffer {
+	s := &sniffer{Listener: l, plain: newQueue(l), secure: newQueue(l)}
+	go s.run()
+	return s
+}
+
+func (s *sniffer) run() {
+	for {
+		c, err := s.Accept()
+		if err != nil {
+			s.plain.end(err)
+			s.secure.end(err)
+			return
+		}
+		go func() {
+			c.SetReadDeadline(time.Now().Add(30 * time.Second))
+			var first [1]byte
+			if _, err := c.Read(first[:]); err != nil {
+				c.Close()
+				return
+			}
+			c.SetReadDeadline(time.Time{})
+			q := s.plain
+			if first[0] == 0x16 {
+				q = s.secure
+			}
+			q.put(&peeked{Conn: c, first: first[0]})
+		}()
+	}
+}
+
+// peeked is a connection whose first byte was read already.
+type peeked struct {
+	net.Conn
+	first byte
+	given bool
+}
+
+func (p *peeked) Read(b []byte) (int, error) {
+	if !p.given && len(b) > 0 {
+		p.given, b[0] = true, p.first
+		return 1, nil
+	}
+	return p.Conn.Read(b)
+}
+
+// queue is a listener whose connections come from elsewhere.
+type queue struct {
+	of    net.Listener
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+	err   error
+}
+
+func newQueue(of net.Listener) *queue {
+	return &queue{of: of, conns: make(chan net.Conn), done: make(chan struct{})}
+}
+
+func (q *queue) put(c net.Conn) {
+	select {
+	case q.conns <- c:
+	case <-q.done:
+		c.Close()
+	}
+}
+
+func (q *queue) end(err error) {
+	q.once.Do(func() { q.err = err; close(q.done) })
+}
+
+func (q *queue) Accept() (net.Conn, error) {
+	select {
+	case c := <-q.conns:
+		return c, nil
+	case <-q.done:
+		return nil, q.err
+	}
+}
+
+func (q *queue) Close() error {
+	q.end(net.ErrClosed)
+	return q.of.Close()
+}
+
+func (q *queue) Addr() net.Addr { return q.of.Addr() }
+
+// secured is l with TLS for HTTP/1.1 and HTTP/2.
+func secured(l net.Listener, cert tls.Certificate) net.Listener {
+	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}})
+}
+
+// insider is a listener within the process: the agent in `dhow up` reaches the
+// API by it, whatever address the API listens on.
+type insider struct{ *queue }
+
+func newInsider() *insider { return &insider{newQueue(nothing{})} }
+
+// dial connects to the listener through a pair of sockets.
+func (i *insider) dial(context.Context) (net.Conn, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	var ends [2]net.Conn
+	for n, fd := range fds {
+		f := os.NewFile(uintptr(fd), "api")
+		ends[n], err = net.FileConn(f)
+		f.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+	select {
+	case <-i.done:
+		ends[0].Close()
+		ends[1].Close()
+		return nil, net.ErrClosed
+	case i.conns <- ends[1]:
+		return ends[0], nil
+	}
+}
+
+// nothing is a listener that is never asked for connections.
+type nothing struct{}
+
+func (nothing) Accept() (net.Conn, error) { return nil, net.ErrClosed }
+func (nothing) Close() error              { return nil }
+func (nothing) Addr() net.Addr            { return &net.UnixAddr{Name: "dhow", Net: "unix"} }

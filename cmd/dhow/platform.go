@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/cluster/outlet"
+	"github.com/dhowhq/dhow/deploy"
+	"github.com/dhowhq/dhow/identity"
+	"github.com/dhowhq/dhow/image"
+	"github.com/dhowhq/dhow/internal/awsapi"
+	"github.com/dhowhq/dhow/lb"
+	"github.com/dhowhq/dhow/logstore"
+	"github.com/dhowhq/dhow/network"
+	"github.com/dhowhq/dhow/services/ecs"
+	"github.com/dhowhq/dhow/services/ecs/acs"
+	"github.com/dhowhq/dhow/store"
+)
+
+// setting is a choice of the platform's that must not change between starts.
+type setting struct{ Name, Value string }
+
+var settings = store.NewTable("platform.settings", func(s setting) string { return s.Name })
+
+// platform is everything that `dhow up` runs.
+type platform struct {
+	cmd     *upCmd
+	log     *slog.Logger
+	url     string // of the API on the host
+	address string // HOST:PORT of the same
+
+	db       *store.DB
+	identity identity.Node
+	cidr     netip.Prefix // of the default VPCs
+	balancer *lb.Engine
+	deploy   *deploy.Engine
+	outlet   *outlet.Outlet
+	logstore *logstore.Store
+	images   *image.Store
+	acs      *acs.Server
+	api      *awsapi.Server
+	node     *node // nil with --no-node
+	metrics  *metrics
+	http     *http.Server
+	inside   *insider
+
+	lock   *os.File   // of the data directory
+	failed chan error // what ends the platform
+	stop   context.CancelFunc
+	work   sync.WaitGroup
+}
+
+// newPlatform opens the state and the node, in that order of importance: what
+// keeps either from working is said at once.
+func newPlatform(ctx context.Context, c *upCmd, log *slog.Logger) (p *platform, err error) {
+	p = &platform{cmd: c, log: log, failed: make(chan error, 8), inside: newInsider(), metrics: newMetrics()}
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	lock, err := lockDir(c.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	p.lock = lock
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	// The node's runtime and the store start side by side: each takes most of
+	// the time that there is until the platform is ready.
+	opened := make(chan error, 1)
+	go func() { opened <- p.openNode(ctx) }()
+	storeErr := p.openStore(ctx)
+	nodeErr := <-opened
+	if err := errors.Join(storeErr, nodeErr); err != nil {
+		return nil, err
+	}
+	if p.identity, err = identity.LoadNode(filepath.Join(c.DataDir, "node.json")); err != nil {
+		return nil, err
+	}
+	if p.cidr, err = p.defaultCIDR(ctx); err != nil {
+		return nil, err
+	}
+	return p, p.assemble()
+}
+
+func (p *platform) openStore(ctx context.Context) (err error) {
+	p.db, err = store.Open(ctx, store.Config{Dir: filepath.Join(p.cmd.DataDir, "store"), Endpoints: p.cmd.Etcd, Log: p.log})
+	if errors.Is(err, store.ErrInUse) {
+		return fmt.Errorf("another `dhow up` runs on %s: stop it, or choose another --data-dir", p.cmd.DataDir)
+	}
+	return err
+}
+
+// defaultCIDR is chosen once, so that it clashes with no route of the host's,
+// and kept: tasks that outlive the platform have addresses of it.
+func (p *platform) defaultCIDR(ctx context.Context) (netip.Prefix, error) {
+	const name = "default-cidr"
+	var have setting
+	p.db.View(func(r store.Reader) error { have, _ = settings.Get(r, name); return nil })
+	if have.Value != "" {
+		return netip.ParsePrefix(have.Value)
+	}
+	cidr := network.DefaultCIDR
+	if p.node != nil && p.cmd.Driver == "containerd" {
+		routes, err := network.HostRoutes()
+		if err != nil {
+			return cidr, fmt.Errorf("routes of this machine: %w", err)
+		}
+		if cidr, err = network.ChooseCIDR(routes); err != nil {
+			return cidr, err
+		}
+	}
+	return cidr, p.db.Update(ctx, func(tx *store.Tx) error { return settings.Put(tx, setting{name, cidr.String()}) })
+}
+
+// assemble builds the engines and faces over the open store.
+func (p *platform) assemble() (err error) {
+	p.balancer = lb.New(lb.Config{DB: p.db, Log: p.log, API: p.cmd.Listen, ExtraAddrs: p.insideAddrs, Dial: p.dialTarget, Instance: p.instanceAddress})
+	p.deploy = deploy.New(deploy.Config{DB: p.db, Log: p.log, Targets: targets{p.balancer}})
+	if p.outlet, err = outlet.New(outlet.Config{DB: p.db, Log: p.log, Render: ecs.EventRenderer(p.db)}); err != nil {
+		return err
+	}
+	if p.logstore, err = logstore.Open(logstore.Config{Dir: filepath.Join(p.cmd.DataDir, "logs"), DB: p.db, Log: p.log}); err != nil {
+		return err
+	}
+	if p.images, err = image.Open(image.Config{Dir: filepath.Join(p.cmd.DataDir, "images"), DB: p.db, Log: p.log,
+		Default: cluster.Scope{Account: p.cmd.Account, Region: p.cmd.Region}}); err != nil {
+		return err
+	}
+	auth := identity.Open{Node: p.identity}
+	p.acs = acs.New(acs.Config{DB: p.db, Log: p.log, Auth: auth})
+	p.api, err = awsapi.New(awsapi.Config{Account: p.cmd.Account, Region: p.cmd.Region, Auth: auth, Log: p.log, Observe: p.metrics.observe}, p.services()...)
+	return err
+}
+
+// serve starts everything and returns when the platform is ready.
+func (p *platform) serve(ctx context.Context) error {
+	ls, err := listen(p.cmd.Listen)
+	if err != nil {
+		return err
+	}
+	host := ls[0].Addr().(*net.TCPAddr)
+	p.address = host.String()
+	p.url = "http://" + p.address
+	cert, err := certificate(p.cmd.DataDir)
+	if err != nil {
+		return fmt.Errorf("the API's certificate: %w", err)
+	}
+	// The platform outlives the signal for as long as its orderly end takes.
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p.stop = cancel
+	p.http = newServer(p.handler())
+	for _, l := range ls {
+		s := sniff(l)
+		p.spawn("listener", func() error { return p.http.Serve(s.plain) })
+		p.spawn("TLS listener", func() error { return p.http.Serve(secured(s.secure, cert)) })
+	}
+	p.spawn("inner listener", func() error { return p.http.Serve(p.inside) })
+	p.spawn("load balancers", func() error { return p.balancer.Run(run) })
+	p.spawn("service loop", func() error { return p.deploy.Run(run) })
+	p.spawn("log store", func() error { p.logstore.Run(run); return nil })
+	p.spawn("event outlet", func() error { return p.db.Lead(run, "outlet", p.outlet.Run) })
+	p.spawn("store", func() error {
+		select {
+		case err := <-p.db.Failed():
+			return err
+		case <-run.Done():
+			return nil
+		}
+	})
+	if p.node == nil {
+		return nil
+	}
+	p.spawn("node", func() error { return p.runNode(run) })
+	return p.nodeReady(ctx)
+}
+
+// spawn runs f until the platform ends; its failure ends the platform.
+func (p *platform) spawn(name string, f func() error) {
+	p.work.Go(func() {
+		if err := f(); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, context.Canceled) {
+			select {
+			case p.failed <- fmt.Errorf("%s: %w", name, err):
+			default: // the platform ends already
+			}
+		}
+	})
+}
+
+// nodeReady waits until the node is connected and may be given tasks.
+func (p *platform) nodeReady(ctx context.Context) error {
+	commits, stop := p.db.Watch(cluster.Nodes)
+	defer stop()
+	timeout := time.After(20 * time.Second)
+	for {
+		var n cluster.Node
+		p.db.View(func(r store.Reader) error { n, _ = cluster.Nodes.Get(r, p.identity.ID); return nil })
+		if n.Connected {
+			return nil
+		}
+		select {
+		case <-commits:
+		case err := <-p.failed:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timeout:
+			return errors.New("the node did not connect within 20 s; --log-level info says more")
+		}
+	}
+}
+
+// close ends everything; containers keep running.
+func (p *platform) close() {
+	if p.http != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		p.http.Shutdown(ctx) // calls under way may finish, streams are cut
+		cancel()
+		p.http.Close()
+	}
+	if p.stop != nil {
+		p.stop()
+	}
+	p.work.Wait()
+	p.closeNode()
+	if p.logstore != nil {
+		p.logstore.Close()
+	}
+	if p.images != nil {
+		p.images.Close()
+	}
+	if p.db != nil {
+		p.db.Close()
+	}
+	p.lock.Close()
+}
