@@ -119,6 +119,9 @@ func BenchmarkStart20(b *testing.B) {
 			})
 		}
 		wg.Wait()
+		if b.Failed() {
+			b.FailNow()
+		}
 		all = time.Since(begin)
 		for _, stop := range stops {
 			wg.Go(stop)
