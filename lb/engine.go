@@ -49,6 +49,7 @@ type Engine struct {
 	groups     map[string]*group
 	fronts     map[netip.AddrPort]*front
 	extra      []netip.Addr
+	closed     bool                      // Run has ended
 	missing    bool                      // some socket could not be opened
 	complaints map[netip.AddrPort]string // why sockets could not be opened, as logged
 	yielded    map[uint16]time.Time      // until when ports are left to others

@@ -1,9 +1,11 @@
 package lb
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -54,6 +56,9 @@ const defaultIdle = 60 * time.Second
 // is held. Without force it only looks again at the extra addresses and at
 // sockets that could not be opened.
 func (e *Engine) listen(force bool) {
+	if e.closed {
+		return
+	}
 	var extra []netip.Addr
 	if e.cfg.ExtraAddrs != nil {
 		extra = e.cfg.ExtraAddrs()
@@ -92,6 +97,11 @@ func (e *Engine) listen(force bool) {
 		if want[at] == nil {
 			f.close()
 			delete(e.fronts, at)
+		}
+	}
+	for at := range e.complaints {
+		if want[at] == nil {
+			delete(e.complaints, at)
 		}
 	}
 	for at, routes := range want {
@@ -163,7 +173,7 @@ func (f *front) route(routes map[string]*listener, log *slog.Logger) {
 		IdleTimeout:       idle,
 		ReadHeaderTimeout: idle,
 		MaxHeaderBytes:    64 << 10, // AWS's limit of a request's head
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog:          stdlog.New(serverLog{log}, "", 0),
 		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
 			return context.WithValue(ctx, openedKey{}, time.Now())
 		},
@@ -175,6 +185,19 @@ func (f *front) route(routes map[string]*listener, log *slog.Logger) {
 	} else {
 		go old.end()
 	}
+}
+
+// serverLog takes what net/http has to say: mostly of clients that went away or
+// spoke no HTTP, and of panics.
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) Write(p []byte) (int, error) {
+	level := slog.LevelDebug
+	if bytes.Contains(p, []byte("panic")) {
+		level = slog.LevelError
+	}
+	l.log.Log(context.Background(), level, "load balancer: "+string(bytes.TrimSpace(p)))
+	return len(p), nil
 }
 
 // openedKey is the key of the time at which a client's connection was
@@ -236,6 +259,7 @@ func (f *front) close() <-chan struct{} {
 func (e *Engine) close() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.closed = true
 	var all []<-chan struct{}
 	for at, f := range e.fronts {
 		all = append(all, f.close())
