@@ -13,11 +13,14 @@ import (
 
 // node is an agent under test with its simulated machine, which outlives it.
 type node struct {
-	t    *testing.T
-	p    *plane
-	cfg  Config
-	drv  *sim.Driver
-	net  *netsim.Manager
+	t   *testing.T
+	p   *plane
+	cfg Config
+	drv *sim.Driver
+	net *netsim.Manager
+
+	machine string // where simulated containers outlive the driver; "" if the driver is not ours
+
 	a    *Agent
 	stop context.CancelFunc
 	done chan error
@@ -27,12 +30,8 @@ type node struct {
 func inBubble(t *testing.T, f func(t *testing.T, n *node), adjust ...func(*Config)) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlane(t)
-		drv, err := sim.Open(sim.Typical())
-		if err != nil {
-			t.Fatal(err)
-		}
-		n := &node{t: t, p: p, cfg: p.config(t.TempDir()), drv: drv, net: netsim.New()}
-		n.cfg.Driver, n.cfg.Network = drv, n.net
+		n := &node{t: t, p: p, cfg: p.config(t.TempDir()), machine: t.TempDir(), net: netsim.New()}
+		n.cfg.Network = n.net
 		for _, g := range adjust {
 			g(&n.cfg)
 		}
@@ -40,7 +39,7 @@ func inBubble(t *testing.T, f func(t *testing.T, n *node), adjust ...func(*Confi
 		defer func() { // also after t.Fatal, or the bubble never ends
 			n.halt()
 			p.stop()
-			drv.Close()
+			n.drv.Close()
 		}()
 		f(t, n)
 	})
@@ -48,6 +47,18 @@ func inBubble(t *testing.T, f func(t *testing.T, n *node), adjust ...func(*Confi
 
 func (n *node) start() {
 	n.t.Helper()
+	if n.machine != "" {
+		if n.drv != nil {
+			n.drv.Close() // exits that it has not told are not for the next one
+		}
+		c := sim.Typical()
+		c.Dir = n.machine
+		drv, err := sim.Open(c)
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		n.drv, n.cfg.Driver = drv, drv
+	}
 	a, err := New(n.cfg)
 	if err != nil {
 		n.t.Fatal(err)

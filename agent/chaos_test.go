@@ -17,7 +17,7 @@ import (
 // away for a while), in the end exactly the wanted tasks run, and each other
 // one has been reported STOPPED.
 func TestChaos(t *testing.T) {
-	seeds := 25
+	seeds := 12
 	if testing.Short() {
 		seeds = 5
 	}
@@ -30,12 +30,14 @@ func TestChaos(t *testing.T) {
 
 func chaos(t *testing.T, n *node, rnd *rand.Rand) {
 	n.p.ready()
-	wanted := make(map[string]bool) // by ARN
+	wanted := make(map[string]bool)  // by ARN
+	asked := make(map[string]string) // status that was asked for last
 	var tasks []acs.Task
 	// offer sends without waiting; what is lost on the way comes again, as the
 	// control plane's own resending does.
 	offer := func(task acs.Task, status string) {
 		task.DesiredStatus = status
+		asked[task.ARN] = status
 		_, conn := n.p.nth()
 		if conn == nil {
 			return
@@ -100,8 +102,8 @@ func chaos(t *testing.T, n *node, rnd *rand.Rand) {
 			}
 			if !told(task.ARN, status) {
 				left += " " + lastPart(task.ARN)[:6] + ":" + status
-				if n.a.engine.get(lastPart(task.ARN)) == nil || status == "STOPPED" {
-					offer(task, status)
+				if n.a.engine.get(lastPart(task.ARN)) == nil || asked[task.ARN] == "STOPPED" {
+					offer(task, asked[task.ARN])
 				}
 			}
 		}
