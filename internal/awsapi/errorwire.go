@@ -126,16 +126,25 @@ func (x *exchange) appendJSONError(b []byte, f *fault, typed bool) []byte {
 }
 
 // hasMessage reports whether the typed error's own members say the message.
+// Many models' errors have no member for it: CloudWatch Logs', EventBridge's.
 func hasMessage(f *fault) bool {
-	if !f.value.IsValid() {
+	if !f.value.IsValid() || messageMember(f) == "" {
 		return false
 	}
 	m := f.value.FieldByName("Message")
-	return m.IsValid() && m.Kind() == reflect.Pointer && !m.IsNil() && messageName(f) != ""
+	return m.IsValid() && m.Kind() == reflect.Pointer && !m.IsNil()
 }
 
 // messageName is "message", or "Message" where the model spells it so.
 func messageName(f *fault) string {
+	if n := messageMember(f); n != "" {
+		return n
+	}
+	return "message"
+}
+
+// messageMember is the model's member for the message, "" where there is none.
+func messageMember(f *fault) string {
 	if f.shape != nil {
 		for i := range f.shape.Members {
 			if n := f.shape.Members[i].Name; strings.EqualFold(n, "message") {
@@ -143,7 +152,7 @@ func messageName(f *fault) string {
 			}
 		}
 	}
-	return "message"
+	return ""
 }
 
 // appendXMLError writes the query and restXml protocols' error. S3 has it

@@ -3,7 +3,9 @@ package logs
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
+	"strings"
 	"time"
 
 	cwl "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
@@ -41,9 +43,16 @@ func (a *API) PutLogEvents(ctx context.Context, in *cwl.PutLogEventsInput) (*cwl
 	if err := a.store.Write(ctx, g.Scope, g.Name, *in.LogStreamName, events); err != nil {
 		return nil, wrap(err, "")
 	}
-	return &cwl.PutLogEventsOutput{RejectedLogEventsInfo: rejected,
-		NextSequenceToken: ptr("49039859618765411230000000000000000000000000000000000000")}, nil
+	out := &cwl.PutLogEventsOutput{RejectedLogEventsInfo: rejected, NextSequenceToken: ptr(sequenceToken)}
+	if in.Entity != nil {
+		// The events are taken, the entity is not, and the reply says so.
+		out.RejectedEntityInfo = &types.RejectedEntityInfo{ErrorType: types.EntityRejectionErrorTypeUnsupportedLogGroupType}
+	}
+	return out, nil
 }
+
+// sequenceToken is what AWS still gives and nobody looks at.
+const sequenceToken = "49039859618765411230000000000000000000000000000000000000"
 
 func checkBatch(events []types.InputLogEvent) error {
 	size := 0
@@ -105,36 +114,61 @@ func (a *API) GetLogEvents(ctx context.Context, in *cwl.GetLogEventsInput) (*cwl
 	if err != nil {
 		return nil, wrap(err, "")
 	}
-	q := logstore.Query{Streams: []logstore.Stream{row}, From: deref(in.StartTime), To: deref(in.EndTime), MaxBytes: pageBytes, Limit: eventsLimit,
-		Backward: !deref(in.StartFromHead)}
-	if in.Limit != nil {
-		q.Limit = int(*in.Limit)
-	}
-	var from eventToken
-	if in.NextToken != nil {
-		if from, err = parseToken(*in.NextToken); err != nil {
-			return nil, err
-		}
-		if from.Forward {
-			q.After, q.Backward = &from.At, false
-		} else {
-			q.Before, q.Backward = &from.At, true
-		}
-	}
-	page, _, err := a.store.Read(g, q)
+	q := newQuery(in.StartTime, in.EndTime, in.Limit, in.StartFromHead)
+	q.Streams = []logstore.Stream{row}
+	from, err := turnTo(&q, in.NextToken)
 	if err != nil {
 		return nil, err
 	}
-	forward, backward := eventToken{true, from.At}, eventToken{false, from.At}
-	if len(page) > 0 {
-		forward.At, backward.At = page[len(page)-1].Position, page[0].Position
+	page, err := a.store.Read(g, q)
+	if err != nil {
+		return nil, err
+	}
+	// An empty page leaves both tokens where the reader stands.
+	forward, backward := eventToken{true, from}, eventToken{false, from}
+	if n := len(page.Events); n > 0 {
+		forward.Gap, backward.Gap = page.Events[n-1].Position, gapAhead(page.Events[0].Position)
 	}
 	out := &cwl.GetLogEventsOutput{Events: []types.OutputLogEvent{}, NextForwardToken: ptr(forward.String()), NextBackwardToken: ptr(backward.String())}
-	for _, e := range page {
+	for _, e := range page.Events {
 		out.Events = append(out.Events, types.OutputLogEvent{Timestamp: ptr(e.Timestamp), IngestionTime: ptr(e.Ingestion), Message: ptr(e.Message)})
 	}
 	return out, nil
 }
+
+// newQuery is a page's query; the end is exclusive.
+func newQuery(start, end *int64, limit *int32, fromHead *bool) logstore.Query {
+	q := logstore.Query{From: deref(start), MaxBytes: pageBytes, Limit: eventsLimit, Backward: !deref(fromHead)}
+	if end != nil {
+		q.To = max(1, *end) // 0 would be no end
+	}
+	if limit != nil {
+		q.Limit = int(*limit)
+	}
+	return q
+}
+
+// turnTo makes q go on where token says, in the token's direction.
+func turnTo(q *logstore.Query, token *string) (gap logstore.Position, err error) {
+	if token == nil {
+		return gap, nil
+	}
+	t, err := parseToken(*token)
+	if err != nil {
+		return gap, err
+	}
+	if q.Backward = !t.Forward; t.Forward {
+		q.After = &t.Gap
+	} else {
+		behind := t.Gap
+		behind.Offset++
+		q.Before = &behind
+	}
+	return t.Gap, nil
+}
+
+// Reading backward, FilterLogEvents looks no further than this.
+var newestFirstSince = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // FilterLogEvents reads a page of a group's events that match a pattern.
 func (a *API) FilterLogEvents(ctx context.Context, in *cwl.FilterLogEventsInput) (*cwl.FilterLogEventsOutput, error) {
@@ -149,15 +183,18 @@ func (a *API) FilterLogEvents(ctx context.Context, in *cwl.FilterLogEventsInput)
 	if err != nil {
 		return nil, err
 	}
-	q := logstore.Query{From: deref(in.StartTime), MaxBytes: pageBytes, Limit: eventsLimit, Match: pattern}
-	if in.EndTime != nil {
-		q.To = *in.EndTime + 1 // inclusive here, exclusive in GetLogEvents
+	fromHead := in.StartFromHead == nil || *in.StartFromHead
+	if !fromHead && deref(in.StartTime) < newestFirstSince.UnixMilli() {
+		return nil, invalid("startFromHead can be false only when startTime is on or after 2024-01-01T00:00:00Z.")
 	}
-	if in.Limit != nil {
-		q.Limit = int(*in.Limit)
+	end := in.EndTime
+	if end != nil && *end < math.MaxInt64 {
+		end = ptr(*end + 1) // inclusive here, exclusive in GetLogEvents
 	}
+	q := newQuery(in.StartTime, end, in.Limit, &fromHead)
+	q.Match = pattern
 	q.Streams = a.store.StreamsOf(g, func(name string) bool {
-		return len(name) >= len(deref(in.LogStreamNamePrefix)) && name[:len(deref(in.LogStreamNamePrefix))] == deref(in.LogStreamNamePrefix) &&
+		return strings.HasPrefix(name, deref(in.LogStreamNamePrefix)) &&
 			(len(in.LogStreamNames) == 0 || slices.Contains(in.LogStreamNames, name))
 	})
 	for _, want := range in.LogStreamNames {
@@ -165,24 +202,27 @@ func (a *API) FilterLogEvents(ctx context.Context, in *cwl.FilterLogEventsInput)
 			return nil, wrap(logstore.ErrNoStream, "")
 		}
 	}
-	if in.NextToken != nil {
-		from, err := parseToken(*in.NextToken)
-		if err != nil {
-			return nil, err
-		}
-		q.After = &from.At
+	if _, err := turnTo(&q, in.NextToken); err != nil {
+		return nil, err
 	}
-	page, more, err := a.store.Read(g, q)
+	page, err := a.store.Read(g, q)
 	if err != nil {
 		return nil, err
 	}
+	if q.Backward {
+		slices.Reverse(page.Events)
+	}
 	out := &cwl.FilterLogEventsOutput{Events: []types.FilteredLogEvent{}, SearchedLogStreams: []types.SearchedLogStream{}}
-	for _, e := range page {
+	for _, e := range page.Events {
 		out.Events = append(out.Events, types.FilteredLogEvent{LogStreamName: ptr(e.Stream), Timestamp: ptr(e.Timestamp), IngestionTime: ptr(e.Ingestion),
 			Message: ptr(e.Message), EventId: ptr(eventID(e.Position))})
 	}
-	if more {
-		out.NextToken = ptr(eventToken{true, page[len(page)-1].Position}.String())
+	if next := page.Next; next != nil {
+		t := eventToken{!q.Backward, *next}
+		if q.Backward {
+			t.Gap = gapAhead(*next)
+		}
+		out.NextToken = ptr(t.String())
 	}
 	return out, nil
 }

@@ -31,7 +31,11 @@ func (a *API) CreateLogGroup(ctx context.Context, in *cwl.CreateLogGroupInput) (
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
-	err := a.store.CreateGroup(ctx, logstore.Group{Scope: scope(ctx), Name: *in.LogGroupName, Class: string(class), Tags: in.Tags})
+	g := logstore.Group{Scope: scope(ctx), Name: *in.LogGroupName, Class: string(class), Tags: in.Tags}
+	if class == types.LogGroupClassDelivery {
+		g.Retention = deliveryDays
+	}
+	err := a.store.CreateGroup(ctx, g)
 	return &cwl.CreateLogGroupOutput{}, wrap(err, "log group")
 }
 
@@ -47,6 +51,10 @@ func (a *API) DescribeLogGroups(ctx context.Context, in *cwl.DescribeLogGroupsIn
 	}
 	s := scope(ctx)
 	var rows []logstore.Group
+	if len(in.AccountIdentifiers) > 0 && !slices.Contains(in.AccountIdentifiers, s.Account) {
+		// No account's groups are linked into another's.
+		return &cwl.DescribeLogGroupsOutput{LogGroups: []types.LogGroup{}}, nil
+	}
 	err := a.db.View(func(r store.Reader) error {
 		for g := range logstore.Groups.List(r, s.Prefix()+deref(in.LogGroupNamePrefix)) {
 			// The pattern is a part of the name, in any case of letters.
@@ -87,7 +95,7 @@ func (a *API) wireGroup(g logstore.Group) (types.LogGroup, error) {
 	}
 	w := types.LogGroup{LogGroupName: &g.Name, Arn: ptr(groupARN(g) + ":*"), LogGroupArn: ptr(groupARN(g)),
 		CreationTime: ptr(g.CreatedAt.UnixMilli()), LogGroupClass: types.LogGroupClass(g.Class),
-		MetricFilterCount: ptr(int32(0)), StoredBytes: &size}
+		MetricFilterCount: ptr(int32(0)), StoredBytes: &size, DeletionProtectionEnabled: ptr(false)}
 	if g.Retention != 0 {
 		w.RetentionInDays = &g.Retention
 	}
@@ -97,36 +105,54 @@ func (a *API) wireGroup(g logstore.Group) (types.LogGroup, error) {
 // days are the retentions that CloudWatch Logs has.
 var days = []int32{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
 
+// deliveryDays is the retention of groups of the class DELIVERY; AWS lets
+// nobody change it.
+const deliveryDays = 2
+
+func refuseDelivery(g *logstore.Group) error {
+	if g.Class == string(types.LogGroupClassDelivery) {
+		return invalid(fmt.Sprintf("Log groups of the DELIVERY class keep events for %d days; their retention cannot be changed.", deliveryDays))
+	}
+	return nil
+}
+
 // PutRetentionPolicy sets for how many days events are kept.
 func (a *API) PutRetentionPolicy(ctx context.Context, in *cwl.PutRetentionPolicyInput) (*cwl.PutRetentionPolicyOutput, error) {
 	if !slices.Contains(days, *in.RetentionInDays) {
 		return nil, invalid(fmt.Sprintf("Invalid retention value %d: it must be one of %v.", *in.RetentionInDays, days))
 	}
-	return &cwl.PutRetentionPolicyOutput{}, a.change(ctx, *in.LogGroupName, func(g *logstore.Group) { g.Retention = *in.RetentionInDays })
+	return &cwl.PutRetentionPolicyOutput{}, a.change(ctx, *in.LogGroupName, func(g *logstore.Group) error {
+		g.Retention = *in.RetentionInDays
+		return refuseDelivery(g)
+	})
 }
 
 // DeleteRetentionPolicy lets events be kept for ever.
 func (a *API) DeleteRetentionPolicy(ctx context.Context, in *cwl.DeleteRetentionPolicyInput) (*cwl.DeleteRetentionPolicyOutput, error) {
-	return &cwl.DeleteRetentionPolicyOutput{}, a.change(ctx, *in.LogGroupName, func(g *logstore.Group) { g.Retention = 0 })
+	return &cwl.DeleteRetentionPolicyOutput{}, a.change(ctx, *in.LogGroupName, func(g *logstore.Group) error {
+		g.Retention = 0
+		return refuseDelivery(g)
+	})
 }
 
 // change rewrites a group's row.
-func (a *API) change(ctx context.Context, name string, f func(*logstore.Group)) error {
+func (a *API) change(ctx context.Context, name string, f func(*logstore.Group) error) error {
 	err := a.db.Update(ctx, func(tx *store.Tx) error {
 		g, ok := logstore.Groups.Get(tx, scope(ctx).Key(name))
 		if !ok {
 			return logstore.ErrNoGroup
 		}
-		f(&g)
+		if err := f(&g); err != nil {
+			return err
+		}
 		return logstore.Groups.Put(tx, g)
 	})
 	return wrap(err, "")
 }
 
+const maxTags = 50 // of a group; the model bounds those of one call
+
 func checkTags(tags map[string]string) error {
-	if len(tags) > 50 {
-		return invalid("A log group can have 50 tags at most.")
-	}
 	for k := range tags {
 		if strings.HasPrefix(strings.ToLower(k), "aws:") {
 			return invalid("Tag keys that begin with aws: are reserved for AWS use.")
@@ -145,23 +171,27 @@ func (a *API) tag(ctx context.Context, name string, tags map[string]string) erro
 	if err := checkTags(tags); err != nil {
 		return err
 	}
-	return a.change(ctx, name, func(g *logstore.Group) {
+	return a.change(ctx, name, func(g *logstore.Group) error {
 		merged := maps.Clone(g.Tags)
 		if merged == nil {
 			merged = make(map[string]string)
 		}
 		maps.Copy(merged, tags)
-		g.Tags = merged
+		if g.Tags = merged; len(merged) > maxTags {
+			return &types.TooManyTagsException{Message: ptr(fmt.Sprintf("A log group can have %d tags at most.", maxTags)), ResourceName: ptr(groupARN(*g))}
+		}
+		return nil
 	})
 }
 
 func (a *API) untag(ctx context.Context, name string, keys []string) error {
-	return a.change(ctx, name, func(g *logstore.Group) {
+	return a.change(ctx, name, func(g *logstore.Group) error {
 		rest := maps.Clone(g.Tags)
 		for _, k := range keys {
 			delete(rest, k)
 		}
 		g.Tags = rest
+		return nil
 	})
 }
 

@@ -55,6 +55,8 @@ func wrap(err error, what string) error {
 		return &types.ResourceNotFoundException{Message: ptr("The specified log group does not exist.")}
 	case errors.Is(err, logstore.ErrNoStream):
 		return &types.ResourceNotFoundException{Message: ptr("The specified log stream does not exist.")}
+	case errors.Is(err, logstore.ErrName), errors.Is(err, logstore.ErrTooLarge):
+		return invalid(err.Error())
 	case errors.Is(err, logstore.ErrExists):
 		return &types.ResourceAlreadyExistsException{Message: ptr("The specified " + what + " already exists")}
 	}
@@ -91,10 +93,19 @@ func (a *API) group(ctx context.Context, name, identifier *string) (logstore.Gro
 	return g, wrap(err, "")
 }
 
-// The tokens of event pages are positions; those of lists are awsapi's.
+// eventToken says where a reader of events stands and which way it goes. The
+// tokens of other lists are awsapi's.
 type eventToken struct {
-	Forward bool              `json:"f"`
-	At      logstore.Position `json:"p"`
+	Forward bool `json:"f"`
+	// Gap is a place between two events: behind the one at this position, if
+	// there is one.
+	Gap logstore.Position `json:"p"`
+}
+
+// gapAhead is the gap ahead of the event at p.
+func gapAhead(p logstore.Position) logstore.Position {
+	p.Offset--
+	return p
 }
 
 func (t eventToken) String() string {

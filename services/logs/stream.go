@@ -64,11 +64,10 @@ func (a *API) DescribeLogStreams(ctx context.Context, in *cwl.DescribeLogStreams
 	out := &cwl.DescribeLogStreamsOutput{NextToken: next, LogStreams: []types.LogStream{}}
 	for _, d := range page {
 		w := types.LogStream{LogStreamName: ptr(d.Name), Arn: ptr(streamARN(d.Stream)), CreationTime: ptr(d.CreatedAt.UnixMilli()),
-			StoredBytes: ptr(int64(0)), // AWS says 0 for streams since 2019
-			// AWS gives a token still, and ignores it.
-			UploadSequenceToken: ptr("49039859618765411230000000000000000000000000000000000000")}
+			StoredBytes: ptr(int64(0))} // AWS says 0 for streams since 2019
 		if d.extent.Events > 0 {
 			w.FirstEventTimestamp, w.LastEventTimestamp, w.LastIngestionTime = &d.extent.First, &d.extent.Last, &d.extent.Ingested
+			w.UploadSequenceToken = ptr(sequenceToken)
 		}
 		out.LogStreams = append(out.LogStreams, w)
 	}
