@@ -15,7 +15,8 @@ demo: deps build
 
 build: bin/dhow
 bin/dhow: $(SOURCES)
-	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $@ ./cmd/dhow
+	$(GO) build -ldflags "-s -w -X main.version=$(VERSION)" -o $@ ./cmd/dhow
+	$(GO) build -ldflags "-s -w" -o bin/dhow-init ./driver/containerd/initproc/dhow-init
 
 test: deps build
 	$(GO) test -timeout 20m ./...

@@ -39,9 +39,10 @@ func TestScripts(t *testing.T) {
 			return err == nil, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"get":   func(ts *testscript.TestScript, neg bool, args []string) { get(p, ts, neg, args) },
-			"let":   let,
-			"until": until,
+			"get":    func(ts *testscript.TestScript, neg bool, args []string) { get(p, ts, neg, args) },
+			"let":    let,
+			"until":  until,
+			"expand": expand,
 		},
 	})
 }
@@ -134,6 +135,17 @@ func let(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: let NAME")
 	}
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+}
+
+// expand FILE replaces ${NAME} in the file by the environment's value.
+func expand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: expand FILE")
+	}
+	path := ts.MkAbs(args[0])
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	ts.Check(os.WriteFile(path, []byte(os.Expand(string(data), ts.Getenv)), 0o600))
 }
 
 // until SECONDS WANT COMMAND... runs the command until its output has WANT.

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/dhowhq/dhow/driver/containerd/initproc"
 )
 
 // version is set by the Makefile.
@@ -31,6 +33,9 @@ type cli struct {
 }
 
 func main() {
+	if initproc.Called() {
+		initproc.Main()
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var c cli

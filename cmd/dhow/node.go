@@ -55,7 +55,7 @@ func (p *platform) openNode(ctx context.Context) error {
 	var nw *network.Linux
 	var driverErr, networkErr error
 	wg.Go(func() {
-		drv, driverErr = containerd.Open(ctx, containerd.Config{DataDir: p.cmd.DataDir, Socket: p.cmd.Containerd, Log: p.log})
+		drv, driverErr = containerd.Open(ctx, containerd.Config{DataDir: p.cmd.DataDir, Socket: p.cmd.Containerd, InitPath: initProgram(), Log: p.log})
 	})
 	wg.Go(func() {
 		nw, networkErr = network.Open(ctx, network.Config{DataDir: filepath.Join(p.cmd.DataDir, "network"), Log: p.log})
@@ -77,6 +77,24 @@ func (p *platform) openNode(ctx context.Context) error {
 		err = networkErr
 	}
 	return fmt.Errorf("this machine cannot run tasks: %w\n`dhow doctor` says what is missing; --no-node starts the control plane alone, --driver sim only pretends to run tasks", err)
+}
+
+// initProgram is what containers that ask for an init run first: dhow-init if
+// it lies beside this program, which starts faster, else this program.
+func initProgram() string {
+	self, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	if small := filepath.Join(filepath.Dir(self), "dhow-init"); exists(small) {
+		return small
+	}
+	return self
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func simConfig(dataDir string) driversim.Config {
