@@ -185,11 +185,15 @@ func (p *platform) instanceAddress(s cluster.Scope, id string) (string, bool) {
 	return "127.0.0.1", p.hasInstance(s, id)
 }
 
-// hasInstance reports whether id is a container instance's id, in any cluster.
+// hasInstance reports whether id, i-…, is the instance id of this machine, and
+// it is a member of one of the scope's clusters.
 func (p *platform) hasInstance(s cluster.Scope, id string) (found bool) {
 	p.db.View(func(r store.Reader) error {
+		if n, ok := cluster.Nodes.Get(r, p.identity.ID); !ok || n.InstanceID() != id {
+			return nil
+		}
 		for i := range cluster.Instances.By(r, "node", p.identity.ID) {
-			if i.Scope == s && i.ID == id {
+			if i.Scope == s {
 				found = true
 				break
 			}
