@@ -105,6 +105,10 @@ const maxFrame = 1 << 20
 
 // accept does what both websockets begin with: who is it, and may it connect.
 func (s *Server) accept(w http.ResponseWriter, r *http.Request, clusterRef, instance string, serve func(context.Context, peer) error) {
+	if s.ctx.Err() != nil {
+		(&refusal{http.StatusServiceUnavailable, "ServerException", "The server is shutting down."}).write(w)
+		return
+	}
 	p := peer{cluster: clusterRef, instance: instance, sendCredentials: r.URL.Query().Get("sendCredentials") == "true"}
 	var refused *refusal
 	var err error

@@ -51,10 +51,14 @@ func (s *Server) serveACS(ctx context.Context, p peer) error {
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	// A read whose context ends breaks the connection, so the reader has one
+	// that lasts until the loop has said goodbye.
+	reading, stopReading := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopReading()
 	readErr := make(chan error, 1)
-	go func() { readErr <- c.read(ctx); cancel() }()
+	go func() { readErr <- c.read(reading); cancel() }()
 	err := c.loop(ctx, tasks, memberships)
-	cancel()
+	stopReading()
 	c.conn.CloseNow()
 	if rerr := <-readErr; err == nil {
 		err = rerr
@@ -118,13 +122,16 @@ func (c *session) send(ctx context.Context, m any) error {
 	return c.conn.Write(ctx, websocket.MessageText, b)
 }
 
+// goodbyeTime is how long an agent has to take the goodbye.
+const goodbyeTime = time.Second
+
 // goodbye announces the end of the session and closes it.
 func (c *session) goodbye(why string, code websocket.StatusCode) {
-	// The session's own context may be at its end.
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
+	late := time.AfterFunc(goodbyeTime, func() { c.conn.CloseNow() })
+	defer late.Stop()
 	if b, err := wire.Encode(&wire.CloseMessage{Message: why}); err == nil {
-		c.conn.Write(ctx, websocket.MessageText, b)
+		// The session's own context may be at its end.
+		c.conn.Write(context.Background(), websocket.MessageText, b)
 	}
 	c.conn.Close(code, why)
 }

@@ -200,6 +200,50 @@ func TestDeregistered(t *testing.T) {
 	}
 }
 
+// What an agent says that makes no sense neither ends its session nor the
+// server; too much of it at once ends the session alone.
+func TestHostileFrames(t *testing.T) {
+	w := newWorld(t)
+	instance := w.stock()
+	c := w.connect(instance)
+	next[wire.TaskManifestMessage](c)
+	for _, frame := range []string{"", "x", "{}", `{"type":"Nope"}`, `{"type":"PayloadMessage","message":{}}`, `{"type":"AckRequest","message":{"messageId":7}}`,
+		`{"type":"TaskStopVerificationMessage","message":{"stopCandidates":[{"taskArn":"arn:aws:ecs:::task/"}]}}`, strings.Repeat("[", 10000)} {
+		if err := c.Write(t.Context(), websocket.MessageText, []byte(frame)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next[wire.TaskStopVerificationAck](c)
+	next[wire.HeartbeatMessage](c)
+	c.Write(t.Context(), websocket.MessageText, make([]byte, 2*maxFrame))
+	for {
+		if _, _, err := c.Read(t.Context()); err != nil {
+			break
+		}
+	}
+	next[wire.HeartbeatMessage](w.connect(instance))
+}
+
+// A server that ends says so; an agent that does not listen holds nothing up.
+func TestShutdown(t *testing.T) {
+	w := newWorld(t)
+	instance := w.stock()
+	c := w.connect(instance)
+	next[wire.TaskManifestMessage](c)
+	w.connect(w.stock()) // and never reads
+	done := make(chan error, 1)
+	go func() { done <- w.srv.Close() }()
+	next[wire.CloseMessage](c)
+	if _, _, err := c.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusGoingAway {
+		t.Errorf("closed with %v", err)
+	}
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+		t.Error("the server does not end")
+	}
+}
+
 func TestNewerSessionWins(t *testing.T) {
 	w := newWorld(t)
 	instance := w.stock()
