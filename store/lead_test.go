@@ -54,6 +54,7 @@ func next(t *testing.T, terms <-chan term) term {
 }
 
 func TestLead(t *testing.T) {
+	t.Parallel()
 	everywhere(t, func(t *testing.T, p place) {
 		db := open(t, p.config(t))
 		ctx, cancel := context.WithCancel(t.Context())
@@ -97,6 +98,7 @@ func TestLead(t *testing.T) {
 }
 
 func TestLeadMovesOn(t *testing.T) {
+	t.Parallel()
 	everywhere(t, func(t *testing.T, p place) {
 		if !p.shared {
 			t.Skip("only one process may open this kind")
@@ -193,6 +195,7 @@ func childLead() {
 
 // TestLeadAfterKill finds the lease of a killed process free at once.
 func TestLeadAfterKill(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	cmd := self("lead", dir)
 	out, err := cmd.StdoutPipe()

@@ -131,6 +131,7 @@ func compact(t *testing.T, c store.Config, addr string) {
 
 // TestCutLine counts exactly although answers of etcd get lost.
 func TestCutLine(t *testing.T) {
+	t.Parallel()
 	everywhere(t, func(t *testing.T, p place) {
 		if !p.shared {
 			t.Skip("only one process may open this kind")

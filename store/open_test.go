@@ -43,6 +43,7 @@ func TestInUse(t *testing.T) {
 }
 
 func TestBadConfig(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	os.WriteFile(file, nil, 0o600)
 	l, err := net.Listen("tcp", "127.0.0.1:0")

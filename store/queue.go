@@ -41,6 +41,7 @@ type queue struct {
 	sent   int      // batches taken, for their ids
 	err    error
 	full   error         // why no rows may be put
+	quota  func() error  // the same, of this moment
 	want   int           // waiting transactions that are worth a batch
 	until  time.Time     // when any number is
 	wake   chan struct{} // capacity one: take again
@@ -51,6 +52,7 @@ type queue struct {
 func (q *queue) init() {
 	q.wake = make(chan struct{}, 1)
 	q.maxOps, q.maxBytes = batchOps, maxBytes
+	q.quota = func() error { return nil }
 }
 
 // submit queues tx. It returns errRetry if rows that tx saw have changed.
@@ -60,10 +62,15 @@ func (q *queue) submit(tx *Tx) (*pending, error) {
 	switch {
 	case q.err != nil:
 		return nil, q.err
-	case q.full != nil && tx.puts():
-		return nil, q.full
 	case !q.fits(tx):
 		return nil, errRetry
+	case tx.puts():
+		if q.full != nil {
+			return nil, q.full
+		}
+		if err := q.quota(); err != nil {
+			return nil, err
+		}
 	}
 	p := &pending{tx: tx, done: make(chan error, 1)}
 	q.add(p)

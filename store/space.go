@@ -125,7 +125,12 @@ func (db *DB) checkSpace() error {
 			return errAlarm
 		}
 	}
-	// Free pages within the file are used again, so both sizes count.
+	return s.checkQuota()
+}
+
+// checkQuota returns an error near the quota. Free pages within etcd's file are
+// used again, so both sizes count.
+func (s *server) checkQuota() error {
 	be := s.etcd.Backend()
 	if size, used := be.Size(), be.SizeInUse(); size > s.quota/100*90 && used > s.quota/100*85 {
 		return fmt.Errorf("%w: the state in %s has %d MiB, its quota are %d MiB: delete rows", ErrFull, s.dir, used>>20, s.quota>>20)

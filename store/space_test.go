@@ -88,6 +88,7 @@ func has(t *testing.T, db *store.DB, rows []string) {
 }
 
 func TestDiskNearlyFull(t *testing.T) {
+	t.Parallel()
 	dir := disk(t, 500)
 	db := open(t, store.Config{Dir: dir}.Limits(100<<20, 0))
 	put(t, db, ship{Name: "first"})
@@ -162,6 +163,7 @@ func TestDiskFull(t *testing.T) {
 }
 
 func TestQuota(t *testing.T) {
+	t.Parallel()
 	db := open(t, store.Config{Dir: t.TempDir(), UnsafeNoSync: true, Quota: 128 << 20})
 	rows := untilFull(t, db)
 	has(t, db, rows)
@@ -174,6 +176,7 @@ func TestQuota(t *testing.T) {
 
 // TestAlarm lets etcd itself run into its quota, by history that can be freed.
 func TestAlarm(t *testing.T) {
+	t.Parallel()
 	c := store.Config{Dir: t.TempDir(), UnsafeNoSync: true, Quota: 1 << 40}.Limits(0, 40<<20)
 	db := open(t, c)
 	put(t, db, ship{Name: "first"})

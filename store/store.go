@@ -174,6 +174,7 @@ func (db *DB) start(ctx context.Context) error {
 	db.now.Store(s)
 	db.queue.head, db.queue.edit = s.fork(), new(edit)
 	if db.server != nil {
+		db.queue.quota = db.server.checkQuota
 		if err := db.dropLeases(ctx); err != nil {
 			return err
 		}
