@@ -47,13 +47,13 @@ type Page struct {
 	Events []Found
 	// Next is where to go on: After of the next query, Before if it looks
 	// backward. Nil when there was nothing more. A page may be empty and yet
-	// have a next one: a search stops after some hundred megabytes.
+	// have a next one: a search stops after some megabytes.
 	Next *Position
 }
 
 // scanLimit is how much one Read with a Match searches, in bytes of records. A
 // variable for tests.
-var scanLimit int64 = 256 << 20
+var scanLimit int64 = 32 << 20
 
 // Group returns the group's row; ErrNoGroup.
 func (s *Store) Group(scope cluster.Scope, name string) (g Group, err error) {

@@ -105,13 +105,13 @@ func (a *API) wireGroup(g logstore.Group) (types.LogGroup, error) {
 // days are the retentions that CloudWatch Logs has.
 var days = []int32{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
 
-// deliveryDays is the retention of groups of the class DELIVERY; AWS lets
-// nobody change it.
+// deliveryDays is the retention of groups of the class DELIVERY, which AWS
+// shows and lets nobody change.
 const deliveryDays = 2
 
 func refuseDelivery(g *logstore.Group) error {
 	if g.Class == string(types.LogGroupClassDelivery) {
-		return invalid(fmt.Sprintf("Log groups of the DELIVERY class keep events for %d days; their retention cannot be changed.", deliveryDays))
+		return &awsapi.Error{Code: "ValidationException", Message: "This operation is not supported for Delivery log class"}
 	}
 	return nil
 }

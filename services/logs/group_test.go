@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,6 +10,8 @@ import (
 
 	cwl "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+
+	"github.com/dhowhq/dhow/internal/awsapi"
 )
 
 func TestDescribeLogStreams(t *testing.T) {
@@ -161,13 +164,20 @@ func TestRetentionPolicy(t *testing.T) {
 		t.Errorf("retention %d and %d days", shown("g"), shown("d"))
 	}
 	refused(t, put("g", 2), "InvalidParameterException", "must be one of")
-	refused(t, put("d", 7), "InvalidParameterException", "cannot be changed")
+	for _, err := range []error{put("d", 7), second(f.DeleteRetentionPolicy(f.ctx, &cwl.DeleteRetentionPolicyInput{LogGroupName: ptr("d")}))} {
+		var api *awsapi.Error
+		if !errors.As(err, &api) || api.Code != "ValidationException" || api.Message != "This operation is not supported for Delivery log class" {
+			t.Errorf("error %v", err)
+		}
+	}
 	refused(t, put("none", 7), "ResourceNotFoundException", "log group")
 	_, err := f.DeleteRetentionPolicy(f.ctx, &cwl.DeleteRetentionPolicyInput{LogGroupName: ptr("g")})
 	if must(t, err); shown("g") != 0 {
 		t.Errorf("retention %d days", shown("g"))
 	}
 }
+
+func second[T any](_ T, err error) error { return err }
 
 func TestTags(t *testing.T) {
 	f := newFixture(t)
