@@ -20,8 +20,12 @@ func (t *task) launch() {
 	go func() {
 		defer close(net.done)
 		net.path, net.err = t.attach(t.ctx)
-		if net.err == nil {
+		switch {
+		case net.err == nil:
 			t.pass(cluster.Pending)
+		case t.ctx.Err() == nil:
+			// No container can start: images need not be waited for.
+			t.halt((&failure{resourceInit, net.err}).Error())
 		}
 	}()
 	if len(t.def.ContainerDefinitions) == 1 {
@@ -101,7 +105,7 @@ func (t *task) tryBring(c *types.ContainerDefinition, net *netwait) error {
 		return ctx.Err()
 	}
 	if net.err != nil {
-		return &failure{resourceInit, net.err}
+		return net.err // which ended the task
 	}
 	if err := t.await(ctx, c); err != nil {
 		return err

@@ -181,6 +181,26 @@ func TestStopTimeout(t *testing.T) {
 	})
 }
 
+// A task whose network cannot be made does not wait for its images.
+func TestNetworkFailure(t *testing.T) {
+	inBubble(t, func(t *testing.T, n *node) {
+		n.p.ready()
+		first := vpcTask("172.31.0.9", of("a", "busybox:1"))
+		n.p.run(first)
+		n.p.reaches(first, cluster.Running)
+		began := time.Now()
+		second := vpcTask("172.31.0.9", of("a", "sim/pull-10m:1")) // the same address
+		n.p.run(second)
+		end := n.p.reaches(second, cluster.Stopped)
+		if !strings.HasPrefix(end.Reason, "ResourceInitializationError: ") {
+			t.Errorf("reason %q", end.Reason)
+		}
+		if d := time.Since(began); d > 3*time.Second {
+			t.Errorf("it took %v", d)
+		}
+	})
+}
+
 // A stop overtakes a pull.
 func TestStopDuringPull(t *testing.T) {
 	inBubble(t, func(t *testing.T, n *node) {

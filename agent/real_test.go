@@ -239,7 +239,6 @@ func TestRealLaunchTime(t *testing.T) {
 	r.p.reaches(warm, cluster.Running)
 
 	var floor, full []time.Duration
-	var tasks []acs.Task
 	for i := range 10 {
 		began := time.Now()
 		id := fmt.Sprintf("floor-%d", i)
@@ -251,7 +250,6 @@ func TestRealLaunchTime(t *testing.T) {
 		}
 		floor = append(floor, time.Since(began))
 		task := vpcTask(fmt.Sprintf("172.31.0.%d", 30+i), r.sh("a", "sleep 600"))
-		tasks = append(tasks, task)
 		began = time.Now()
 		r.p.send(&acs.PayloadMessage{MessageID: cluster.NewID(), SeqNum: int64(1000 + i), Tasks: []acs.Task{task}})
 		r.p.reaches(task, cluster.Running)
