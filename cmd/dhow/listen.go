@@ -80,6 +80,12 @@ func (s *sniffer) run() {
 	for {
 		c, err := s.Accept()
 		if err != nil {
+			// Out of descriptors, say: let some be closed. The servers behind
+			// the queues could not try again, for nobody would accept.
+			if !errors.Is(err, net.ErrClosed) {
+				time.Sleep(50 * time.Millisecond)
+				continue
+			}
 			s.plain.end(err)
 			s.secure.end(err)
 			return
@@ -168,8 +174,9 @@ type insider struct{ *queue }
 
 func newInsider() *insider { return &insider{newQueue(nothing{})} }
 
-// dial connects to the listener through a pair of sockets.
-func (i *insider) dial(context.Context) (net.Conn, error) {
+// dial connects to the listener through a pair of sockets; before the API
+// serves it waits, until ctx ends.
+func (i *insider) dial(ctx context.Context) (net.Conn, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
@@ -185,12 +192,15 @@ func (i *insider) dial(context.Context) (net.Conn, error) {
 	}
 	select {
 	case <-i.done:
-		ends[0].Close()
-		ends[1].Close()
-		return nil, net.ErrClosed
+		err = net.ErrClosed
+	case <-ctx.Done():
+		err = ctx.Err()
 	case i.conns <- ends[1]:
 		return ends[0], nil
 	}
+	ends[0].Close()
+	ends[1].Close()
+	return nil, err
 }
 
 // nothing is a listener that is never asked for connections.
