@@ -116,7 +116,7 @@ func (p *platform) runNode(ctx context.Context) error {
 		}
 	}
 	a, err := agent.New(agent.Config{
-		DataDir: filepath.Join(p.cmd.DataDir, "node"), Log: p.log, Driver: p.node.driver, Network: p.node.network,
+		DataDir: filepath.Join(p.cmd.DataDir, "node"), Log: p.log, Driver: p.node.driver, Network: yielding{p.node.network, p.balancer},
 		Cluster: "*", Region: p.cmd.Region, CPU: cpu, Memory: memory,
 		Endpoint: "http://dhow.internal", Dial: p.inside.dial,
 		Credentials: credentials.NewStaticCredentialsProvider(p.identity.AccessKeyID, p.identity.SecretAccessKey, ""),
@@ -143,6 +143,31 @@ func (p *platform) closeNode() {
 	if err := p.node.network.Close(); err != nil {
 		p.log.Warn("network did not close", "err", err)
 	}
+}
+
+// yielding is the network with tasks before load balancers: a listener holds
+// its port at 127.0.0.1 only until a task asks for it.
+type yielding struct {
+	network.Manager
+	balancer *lb.Engine
+}
+
+// Add adds e, again if a load balancer gave up one of its ports for it.
+func (y yielding) Add(ctx context.Context, e network.Endpoint) (network.Attachment, error) {
+	a, err := y.Manager.Add(ctx, e)
+	if !errors.Is(err, network.ErrPortTaken) {
+		return a, err
+	}
+	yielded := false
+	for _, p := range e.Ports {
+		if p.HostPort != 0 && y.balancer.Yield(p.HostPort) {
+			yielded = true
+		}
+	}
+	if !yielded {
+		return a, err
+	}
+	return y.Manager.Add(ctx, e)
 }
 
 // machineMemory is what /proc/meminfo says, in MiB.
