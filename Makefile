@@ -29,7 +29,8 @@ check:
 	$(GO) run ./cmd/dhow coverage --check
 
 bench: deps build
-	@tools/bench
+	@$(GO) build -o bin/hello ./examples/hello
+	@$(GO) run ./tools/bench
 
 # What the tests and the demo need beyond Go; elsewhere than on Debian and
 # Ubuntu it says what to install.
