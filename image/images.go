@@ -64,6 +64,9 @@ func (s *Store) PutManifest(ctx context.Context, scope cluster.Scope, name, tag,
 		}
 		return putTag(tx, repo, tag, m)
 	})
+	if errors.Is(err, store.ErrTooBig) {
+		return m, fmt.Errorf("%w: the manifest names too many layers, or its annotations are too long, to be kept", ErrTooLarge)
+	}
 	if err == nil {
 		s.event(Event{scope, name, "PUSH", m.Digest, tag})
 	}

@@ -335,3 +335,23 @@ func TestConcurrentUploads(t *testing.T) {
 		}
 	}
 }
+
+// A manifest within its own limit may still be more than a row of the state
+// holds: that is the client's fault, not ours.
+func TestManifestTooLongToKeep(t *testing.T) {
+	s, srv := open(t)
+	if err := s.EnsureRepository(t.Context(), home, "app"); err != nil {
+		t.Fatal(err)
+	}
+	res, body := call(t, srv, "POST", "/v2/app/blobs/uploads/?digest="+d("{}"), "{}")
+	wantStatus(t, res, body, 201, "")
+	one := fmt.Sprintf(`{"mediaType":"a","digest":%q,"size":2}`, d("{}"))
+	head := `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":` + one
+	for _, manifest := range []string{
+		head + `,"layers":[` + strings.TrimSuffix(strings.Repeat(one+",", 20_000), ",") + `]}`,
+		head + `,"subject":` + one + `,"annotations":{"a":"` + strings.Repeat("x", 2<<20) + `"}}`,
+	} {
+		res, body = call(t, srv, "PUT", "/v2/app/manifests/x", manifest, "Content-Type", "application/vnd.oci.image.manifest.v1+json")
+		wantStatus(t, res, body, 413, "SIZE_INVALID")
+	}
+}
