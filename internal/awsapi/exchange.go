@@ -155,7 +155,10 @@ func header(r *http.Request, name string) string {
 func (x *exchange) identify() {
 	c := x.call
 	if x.t.info != nil {
-		c.Service, c.Operation = x.t.info.Name, x.t.op
+		c.Service = x.t.info.Name
+		if x.t.info.HasOp(x.t.op) { // else it is the caller's word: no label for logs and metrics
+			c.Operation = x.t.op
+		}
 	}
 	c.AccessKey = x.scope.key
 	if isAccount(x.scope.key) {
