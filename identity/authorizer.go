@@ -37,21 +37,29 @@ func (o Open) Authorize(r *http.Request, c *awsapi.Call) error {
 		return err
 	}
 	if err := Verify(r, s, o.Node.SecretAccessKey, hash, time.Now()); err != nil {
-		code := "InvalidSignatureException"
-		if errors.Is(err, ErrIncomplete) {
-			code = "IncompleteSignatureException"
-		}
-		return &awsapi.Error{Code: code, Message: err.Error(), Status: http.StatusForbidden}
+		return refusal(err)
 	}
 	c.Principal = o.Node.Principal()
 	return nil
 }
 
-// payloadHash is what the signer hashed: it reads the body and puts it back.
-func payloadHash(r *http.Request) (string, error) {
-	if h := r.Header.Get("X-Amz-Content-Sha256"); h != "" {
-		return h, nil
+// refusal is what AWS says of a signature: its common errors.
+func refusal(err error) error {
+	e := &awsapi.Error{Code: "InvalidSignatureException", Status: http.StatusForbidden,
+		Message: "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details."}
+	switch {
+	case errors.Is(err, ErrIncomplete):
+		e.Code, e.Message = "IncompleteSignatureException", "The request signature does not conform to AWS standards."
+	case errors.Is(err, ErrExpired):
+		e.Message = "Signature expired."
 	}
+	return e
+}
+
+// payloadHash is the hash of the body, which it reads and puts back. What
+// X-Amz-Content-Sha256 says besides does not count: the body would not be
+// signed.
+func payloadHash(r *http.Request) (string, error) {
 	if r.Body == nil {
 		r.Body = http.NoBody
 	}

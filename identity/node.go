@@ -32,7 +32,7 @@ func LoadNode(path string) (Node, error) {
 	data, err := os.ReadFile(path)
 	switch {
 	case err == nil:
-		if err := json.Unmarshal(data, &n); err != nil || n.ID == "" || n.SecretAccessKey == "" {
+		if err := json.Unmarshal(data, &n); err != nil || n.ID == "" || n.AccessKeyID == "" || n.SecretAccessKey == "" {
 			return n, fmt.Errorf("node identity %s is damaged; remove the file to have a new node", path)
 		}
 		return n, nil
@@ -44,11 +44,28 @@ func LoadNode(path string) (Node, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return n, err
 	}
-	// Written aside and renamed: a crash leaves no half identity.
-	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+	// Written aside, synced and renamed: a crash leaves no half identity, and a
+	// loss of power none that the state's tasks are not of.
+	if err := writeSynced(path+".new", data); err != nil {
 		return n, err
 	}
-	return n, os.Rename(path+".new", path)
+	if err := os.Rename(path+".new", path); err != nil {
+		return n, err
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return n, err
+	}
+	return n, errors.Join(d.Sync(), d.Close())
+}
+
+func writeSynced(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // random returns n random bytes in base 32, without padding.

@@ -17,11 +17,11 @@ import (
 	"time"
 )
 
-// Errors of signature checks, in the words of AWS's common errors.
+// Errors of signature checks.
 var (
-	ErrIncomplete = errors.New("the authorization header is incomplete")
-	ErrMismatch   = errors.New("The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
-	ErrExpired    = errors.New("Signature expired")
+	ErrIncomplete = errors.New("authorization header is incomplete")
+	ErrMismatch   = errors.New("signature does not match")
+	ErrExpired    = errors.New("signature has expired")
 )
 
 // Signature is the parsed Authorization header of Signature Version 4.
