@@ -24,7 +24,6 @@ type world struct {
 	checks  bool
 	leaving map[string]bool
 	serial  int
-	trouble bool // tasks may fail
 }
 
 func (w *world) view() view {

@@ -240,7 +240,6 @@ type balancer struct {
 	targets map[string]string
 	calls   []string
 	changed chan struct{}
-	lag     time.Duration
 }
 
 func (b *balancer) key(group string, t Target) string {

@@ -19,7 +19,6 @@ type queue struct {
 type entry struct {
 	queued, busy, again bool
 	timer               *time.Timer
-	at                  time.Time // when timer fires
 }
 
 func newQueue() *queue {

@@ -6,10 +6,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -186,14 +184,6 @@ func need(t *testing.T) *platform {
 	return shared
 }
 
-// needTool skips a test for a tool that the machine lacks.
-func needTool(t *testing.T, name string) {
-	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		t.Skipf("%s is not installed", name)
-	}
-}
-
 // eventually waits until f is content, and fails with what it said last.
 func eventually(t *testing.T, limit time.Duration, f func() error) {
 	t.Helper()
@@ -208,19 +198,6 @@ func eventually(t *testing.T, limit time.Duration, f func() error) {
 		}
 		time.Sleep(20 * time.Millisecond) // between two looks at another process
 	}
-}
-
-// healthy reports whether the platform answers.
-func (p *platform) healthy() error {
-	res, err := http.Get(p.url + "/_dhow/health")
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return errors.New(res.Status)
-	}
-	return nil
 }
 
 type lockedBuffer struct {

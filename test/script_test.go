@@ -1,6 +1,7 @@
 package test
 
 import (
+	"context"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -106,11 +107,11 @@ func get(p *platform, ts *testscript.TestScript, neg bool, args []string) {
 	}
 	u, err := url.Parse(args[0])
 	ts.Check(err)
-	c := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, Dial: func(network, addr string) (net.Conn, error) {
+	c := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if strings.Contains(addr, ".elb.") {
 			addr = p.address()
 		}
-		return net.Dial(network, addr)
+		return (&net.Dialer{}).DialContext(ctx, network, addr)
 	}}}
 	var last string
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
