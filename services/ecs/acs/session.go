@@ -20,11 +20,12 @@ const writeTimeout = 20 * time.Second
 // websocket; a second goroutine reads, and never waits for the loop.
 type session struct {
 	peer
-	srv    *Server
-	seat   *seat // given by sit
-	verify chan *wire.TaskStopVerificationMessage
-	kick   chan struct{} // closed when a newer session takes the seat
-	once   sync.Once
+	srv      *Server
+	seat     *seat // given by sit
+	verify   chan *wire.TaskStopVerificationMessage
+	breakOff context.CancelFunc // breaks the connection, also under a write or a close
+	kick     chan struct{}      // closed when a newer session takes the seat
+	once     sync.Once
 
 	mu     sync.Mutex
 	pushed map[string]*push // by task key
@@ -55,9 +56,15 @@ func (s *Server) serveACS(ctx context.Context, p peer) error {
 	// that lasts until the loop has said goodbye.
 	reading, stopReading := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopReading()
+	c.breakOff = stopReading
+	late := context.AfterFunc(c.srv.ctx, func() { time.AfterFunc(goodbyeTime, stopReading) })
+	defer late()
 	readErr := make(chan error, 1)
 	go func() { readErr <- c.read(reading); cancel() }()
 	err := c.loop(ctx, tasks, memberships)
+	if c.srv.ctx.Err() != nil {
+		c.goodbye("The server is shutting down.", websocket.StatusGoingAway)
+	}
 	stopReading()
 	c.conn.CloseNow()
 	if rerr := <-readErr; err == nil {
@@ -83,9 +90,6 @@ func (c *session) loop(ctx context.Context, tasks, memberships <-chan struct{}) 
 		var err error
 		select {
 		case <-ctx.Done():
-			if c.srv.ctx.Err() != nil {
-				c.goodbye("The server is shutting down.", websocket.StatusGoingAway)
-			}
 			return context.Cause(ctx)
 		case <-c.kick:
 			// Not one of the codes on which agents reconnect at once, so that
@@ -117,7 +121,9 @@ func (c *session) send(ctx context.Context, m any) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	// A write whose context ends breaks the connection: the server's end must
+	// not, for a goodbye follows.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
 	return c.conn.Write(ctx, websocket.MessageText, b)
 }
@@ -127,7 +133,7 @@ const goodbyeTime = time.Second
 
 // goodbye announces the end of the session and closes it.
 func (c *session) goodbye(why string, code websocket.StatusCode) {
-	late := time.AfterFunc(goodbyeTime, func() { c.conn.CloseNow() })
+	late := time.AfterFunc(goodbyeTime, c.breakOff) // Close waits for the agent's answer
 	defer late.Stop()
 	if b, err := wire.Encode(&wire.CloseMessage{Message: why}); err == nil {
 		// The session's own context may be at its end.
