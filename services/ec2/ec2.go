@@ -6,7 +6,9 @@ package ec2
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
@@ -73,7 +75,7 @@ func (k kind[T]) choose(ctx context.Context, items []T, ids []string, filters []
 	var zero T
 	known := k.fields(zero)
 	for _, f := range filters {
-		if _, ok := known[deref(f.Name)]; !ok {
+		if _, ok := known[deref(f.Name)]; !ok && !(taggable(known) && strings.HasPrefix(deref(f.Name), "tag:")) {
 			return nil, nil, &awsapi.Error{Code: "InvalidParameterValue", Message: fmt.Sprintf("The filter '%s' is invalid", deref(f.Name))}
 		}
 	}
@@ -90,6 +92,21 @@ func (k kind[T]) choose(ctx context.Context, items []T, ids []string, filters []
 		return 1
 	})
 	return awsapi.Page(ctx, kept, k.id, token, most, 1000)
+}
+
+// taggable reports whether resources with these fields can have tags: then
+// every filter tag:KEY is known, and matches nothing, for none has any.
+func taggable(f fields) bool {
+	_, ok := f["tag-key"]
+	return ok
+}
+
+// rehearsed is the answer to a call that asks only whether it may be made.
+func rehearsed(dryRun *bool) error {
+	if !deref(dryRun) {
+		return nil
+	}
+	return &awsapi.Error{Code: "DryRunOperation", Status: http.StatusPreconditionFailed, Message: "Request would have succeeded, but DryRun flag is set."}
 }
 
 // passes reports whether every filter has a value that one of the field's

@@ -75,17 +75,35 @@ func TestRefusals(t *testing.T) {
 	a, _, ctx := open(t)
 	_, missing := a.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: []string{"subnet-x"}})
 	_, filterErr := a.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{Filters: filter("colour", "red")})
+	yes := true
+	_, dry := a.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{DryRun: &yes})
+	_, noGroup := a.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{GroupNames: []string{"default", "web"}})
+	_, noZone := a.DescribeAvailabilityZones(ctx, &ec2.DescribeAvailabilityZonesInput{ZoneIds: []string{"use1-az1"}})
+	_, untagged := a.DescribeAvailabilityZones(ctx, &ec2.DescribeAvailabilityZonesInput{Filters: filter("tag:Name", "x")})
 	for _, c := range []struct {
 		err           error
 		code, message string
 	}{
 		{missing, "InvalidSubnetID.NotFound", "The subnet ID 'subnet-x' does not exist"},
 		{filterErr, "InvalidParameterValue", "The filter 'colour' is invalid"},
+		{dry, "DryRunOperation", "Request would have succeeded, but DryRun flag is set."},
+		{noGroup, "InvalidGroup.NotFound", "The security group 'web' does not exist in default VPC '" + cluster.DefaultVPC(here) + "'"},
+		{noZone, "InvalidParameterValue", "Invalid availability zone: [use1-az1]"},
+		{untagged, "InvalidParameterValue", "The filter 'tag:Name' is invalid"},
 	} {
 		var e *awsapi.Error
 		if !errors.As(c.err, &e) || e.Code != c.code || e.Message != c.message {
 			t.Errorf("got %v, want %s: %s", c.err, c.code, c.message)
 		}
+	}
+}
+
+// Resources have no tags yet; to ask for some is no error, whatever the key.
+func TestTagFilters(t *testing.T) {
+	a, _, ctx := open(t)
+	v, err := a.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{Filters: filter("tag:Environment", "prod")})
+	if err != nil || len(v.Vpcs) != 0 {
+		t.Errorf("vpcs with a tag: %+v %v", v, err)
 	}
 }
 

@@ -19,7 +19,7 @@ var interfaces = kind[cluster.Interface]{
 			"private-ip-address": {i.Address}, "addresses.private-ip-address": {i.Address}, "addresses.primary": {"true"},
 			"mac-address": {i.MAC}, "group-id": i.Groups, "owner-id": {i.Account}, "status": {"in-use"}, "interface-type": {"interface"},
 			"description": {attachedTo(i)}, "private-dns-name": {i.PrivateDNS}, "requester-managed": {"true"},
-			"attachment.status": {"attached"}, "attachment.instance-id": nil, "association.public-ip": nil, "tag-key": nil, "tag:Name": nil}
+			"attachment.status": {"attached"}, "attachment.instance-id": nil, "association.public-ip": nil, "tag-key": nil}
 	},
 }
 
@@ -30,6 +30,9 @@ func attachedTo(i cluster.Interface) string {
 
 // DescribeNetworkInterfaces lists the interfaces of the caller's tasks.
 func (a *API) DescribeNetworkInterfaces(ctx context.Context, in *ec2.DescribeNetworkInterfacesInput) (*ec2.DescribeNetworkInterfacesOutput, error) {
+	if err := rehearsed(in.DryRun); err != nil {
+		return nil, err
+	}
 	s := scope(ctx)
 	var rows []cluster.Interface
 	if err := a.db.View(func(r store.Reader) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -20,7 +21,7 @@ var vpcs = kind[cluster.VPC]{
 		return fields{"vpc-id": {v.ID}, "cidr": {v.CIDR}, "cidr-block": {v.CIDR}, "cidrBlock": {v.CIDR},
 			"cidr-block-association.cidr-block": {v.CIDR}, "cidr-block-association.state": {"associated"},
 			"is-default": yes(v.Default), "isDefault": yes(v.Default), "owner-id": {v.Account}, "state": {"available"},
-			"dhcp-options-id": {dhcpOptions}, "tag-key": nil, "tag:Name": nil}
+			"dhcp-options-id": {dhcpOptions}, "tag-key": nil}
 	},
 }
 
@@ -28,6 +29,9 @@ const dhcpOptions = "dopt-default"
 
 // DescribeVpcs lists the caller's VPCs.
 func (a *API) DescribeVpcs(ctx context.Context, in *ec2.DescribeVpcsInput) (*ec2.DescribeVpcsOutput, error) {
+	if err := rehearsed(in.DryRun); err != nil {
+		return nil, err
+	}
 	rows, err := list(ctx, a, cluster.VPCs)
 	if err != nil {
 		return nil, err
@@ -53,6 +57,9 @@ func (a *API) DescribeVpcs(ctx context.Context, in *ec2.DescribeVpcsInput) (*ec2
 // DescribeVpcAttribute answers how names are resolved: dhow's DNS is always
 // there and names every address.
 func (a *API) DescribeVpcAttribute(ctx context.Context, in *ec2.DescribeVpcAttributeInput) (*ec2.DescribeVpcAttributeOutput, error) {
+	if err := rehearsed(in.DryRun); err != nil {
+		return nil, err
+	}
 	rows, err := list(ctx, a, cluster.VPCs)
 	if err != nil {
 		return nil, err
@@ -83,12 +90,15 @@ var subnets = kind[cluster.Subnet]{
 			"availability-zone-id": {zoneID(s.Zone)}, "cidr-block": {s.CIDR}, "cidr": {s.CIDR}, "cidrBlock": {s.CIDR},
 			"default-for-az": yes(s.Default), "defaultForAz": yes(s.Default), "map-public-ip-on-launch": yes(s.Default),
 			"owner-id": {s.Account}, "state": {"available"}, "subnet-arn": {s.Scope.ARN("ec2", "subnet/"+s.ID)},
-			"tag-key": nil, "tag:Name": nil}
+			"tag-key": nil}
 	},
 }
 
 // DescribeSubnets lists the caller's subnets.
 func (a *API) DescribeSubnets(ctx context.Context, in *ec2.DescribeSubnetsInput) (*ec2.DescribeSubnetsOutput, error) {
+	if err := rehearsed(in.DryRun); err != nil {
+		return nil, err
+	}
 	rows, err := list(ctx, a, cluster.Subnets)
 	if err != nil {
 		return nil, err
@@ -150,18 +160,27 @@ var groups = kind[cluster.SecurityGroup]{
 	notFound: "InvalidGroup.NotFound", sentence: "The security group '%s' does not exist",
 	fields: func(g cluster.SecurityGroup) fields {
 		return fields{"group-id": {g.ID}, "group-name": {g.Name}, "vpc-id": {g.VPC}, "description": {g.Description},
-			"owner-id": {g.Account}, "tag-key": nil, "tag:Name": nil}
+			"owner-id": {g.Account}, "tag-key": nil}
 	},
 }
 
 // DescribeSecurityGroups lists the default groups. They let everything in and
 // out: security groups do not filter yet, and this says so.
 func (a *API) DescribeSecurityGroups(ctx context.Context, in *ec2.DescribeSecurityGroupsInput) (*ec2.DescribeSecurityGroupsOutput, error) {
+	if err := rehearsed(in.DryRun); err != nil {
+		return nil, err
+	}
 	rows, err := list(ctx, a, cluster.SecurityGroups)
 	if err != nil {
 		return nil, err
 	}
-	filters := in.Filters
+	for _, name := range in.GroupNames {
+		if !slices.ContainsFunc(rows, func(g cluster.SecurityGroup) bool { return g.Name == name }) {
+			return nil, &awsapi.Error{Code: groups.notFound,
+				Message: fmt.Sprintf("The security group '%s' does not exist in default VPC '%s'", name, cluster.DefaultVPC(scope(ctx)))}
+		}
+	}
+	filters := slices.Clone(in.Filters)
 	if len(in.GroupNames) > 0 {
 		filters = append(filters, types.Filter{Name: ptr("group-name"), Values: in.GroupNames})
 	}

@@ -2,6 +2,8 @@ package ec2
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -38,6 +40,9 @@ var zones = kind[zone]{
 
 // DescribeAvailabilityZones lists the three zones of the call's region.
 func (a *API) DescribeAvailabilityZones(ctx context.Context, in *ec2.DescribeAvailabilityZonesInput) (*ec2.DescribeAvailabilityZonesOutput, error) {
+	if err := rehearsed(in.DryRun); err != nil {
+		return nil, err
+	}
 	rows, err := list(ctx, a, cluster.Subnets)
 	if err != nil {
 		return nil, err
@@ -49,7 +54,12 @@ func (a *API) DescribeAvailabilityZones(ctx context.Context, in *ec2.DescribeAva
 			all = append(all, zone{region, s.Zone})
 		}
 	}
-	filters := in.Filters
+	for _, id := range in.ZoneIds {
+		if !slices.ContainsFunc(all, func(z zone) bool { return zoneID(z.name) == id }) {
+			return nil, &awsapi.Error{Code: zones.notFound, Message: fmt.Sprintf(zones.sentence, id)}
+		}
+	}
+	filters := slices.Clone(in.Filters)
 	if len(in.ZoneIds) > 0 {
 		filters = append(filters, types.Filter{Name: ptr("zone-id"), Values: in.ZoneIds})
 	}
@@ -74,7 +84,7 @@ var tables = kind[cluster.VPC]{
 	fields: func(v cluster.VPC) fields {
 		return fields{"route-table-id": {mainTable(v)}, "vpc-id": {v.ID}, "association.main": {"true"},
 			"association.subnet-id": nil, "association.gateway-id": nil, "owner-id": {v.Account},
-			"route.destination-cidr-block": {v.CIDR, "0.0.0.0/0"}, "tag-key": nil, "tag:Name": nil}
+			"route.destination-cidr-block": {v.CIDR, "0.0.0.0/0"}, "tag-key": nil}
 	},
 }
 
@@ -89,6 +99,9 @@ func mainTable(v cluster.VPC) string {
 // DescribeRouteTables lists the main route table of each VPC: its own range,
 // and the way out through the host.
 func (a *API) DescribeRouteTables(ctx context.Context, in *ec2.DescribeRouteTablesInput) (*ec2.DescribeRouteTablesOutput, error) {
+	if err := rehearsed(in.DryRun); err != nil {
+		return nil, err
+	}
 	rows, err := list(ctx, a, cluster.VPCs)
 	if err != nil {
 		return nil, err
