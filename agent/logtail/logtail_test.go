@@ -298,3 +298,39 @@ func FuzzCut(f *testing.F) {
 		}
 	})
 }
+
+// A kill at any moment finds a place in the file: it is never empty.
+func TestPlaceIsNeverEmpty(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "offset")
+	if err := keepPlace(path, 1<<40); err != nil {
+		t.Fatal(err)
+	}
+	written := make(chan error, 1)
+	go func() {
+		for n := range int64(2000) {
+			if err := keepPlace(path, 1<<40+n); err != nil {
+				written <- err
+				return
+			}
+		}
+		written <- nil
+	}()
+	for {
+		b, err := os.ReadFile(path)
+		if err != nil || len(b) != 8 {
+			t.Fatalf("the file holds %d bytes, want 8 (%v)", len(b), err)
+		}
+		select {
+		case err := <-written:
+			if err != nil {
+				t.Fatal(err)
+			}
+			x := &tail{f: File{Offset: path}}
+			if x.load(); x.place != 1<<40+1999 {
+				t.Errorf("loaded %d", x.place)
+			}
+			return
+		default:
+		}
+	}
+}

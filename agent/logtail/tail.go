@@ -199,7 +199,19 @@ func (x *tail) give(ctx context.Context, b *batch, to int64) error {
 	if x.f.Offset == "" {
 		return nil
 	}
-	return os.WriteFile(x.f.Offset, binary.LittleEndian.AppendUint64(nil, uint64(to)), 0o600)
+	return keepPlace(x.f.Offset, to)
+}
+
+// keepPlace writes a place over the one before, in one call: a file that is
+// empty for a moment would, after a kill in that moment, have the output come
+// again from its beginning, of which only holes are left.
+func keepPlace(path string, at int64) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(binary.LittleEndian.AppendUint64(nil, uint64(at)), 0)
+	return errors.Join(err, f.Close())
 }
 
 // trim gives back all but the newest Keep bytes of a file that nobody takes.
