@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -187,5 +188,31 @@ func BenchmarkOpen(b *testing.B) {
 			db.Close()
 			b.StartTimer()
 		}
+	})
+}
+
+// TestReopenOften opens logs of many lengths. etcd shortens its log in memory
+// as it applies it, and must not while it elects itself.
+func TestReopenOften(t *testing.T) {
+	c := store.Config{Dir: t.TempDir(), UnsafeNoSync: true}
+	rows := 0
+	for range 12 {
+		db := open(t, c)
+		has(t, db, []string{"ship0"}[:min(rows, 1)])
+		for range 130 {
+			if err := tryPut(db, "ship"+strconv.Itoa(rows), 10); err != nil {
+				t.Fatal(err)
+			}
+			rows++
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open(t, c).View(func(r store.Reader) error {
+		if n := ships.Len(r); n != rows {
+			t.Errorf("%d rows, want %d", n, rows)
+		}
+		return nil
 	})
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"math"
@@ -21,7 +22,6 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.etcd.io/etcd/server/v3/features"
 	"go.etcd.io/etcd/server/v3/storage/wal"
-	"go.etcd.io/raft/v3/raftpb"
 	"golang.org/x/sys/unix"
 )
 
@@ -88,34 +88,6 @@ func startServer(ctx context.Context, c Config) (_ *server, err error) {
 	return s, nil
 }
 
-// elect waits until the only member is its cluster's leader. It need not wait
-// for an election's timeout: a retiring leader ends its follower's wait with a
-// message, and so can we. The message has no effect while etcd still applies
-// its log.
-func (s *server) elect(ctx context.Context) error {
-	id := uint64(s.etcd.MemberID())
-	again := time.NewTicker(3 * time.Millisecond)
-	defer again.Stop()
-	for {
-		select {
-		case <-s.etcd.ReadyNotify():
-			return nil
-		case err := <-s.failed:
-			s.broken.Store(true)
-			return err
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-again.C:
-		}
-		if s.etcd.Leader() == 0 {
-			m := raftpb.Message{From: &id, To: &id, Type: raftpb.MsgTimeoutNow.Enum()}
-			if err := s.etcd.Process(ctx, &m); err != nil && ctx.Err() == nil {
-				return err
-			}
-		}
-	}
-}
-
 // smallLog makes the segments of etcd's log small, so that many stores of tests
 // take little of the disk. Two segments are made in advance.
 var smallLog = sync.OnceFunc(func() { wal.SegmentSizeBytes = 4 << 20 })
@@ -150,7 +122,7 @@ func (s *server) config(c Config) config.ServerConfig {
 		ClientURLs:          addr,
 		PeerURLs:            addr,
 		InitialPeerURLsMap:  types.URLsMap{name: addr},
-		InitialClusterToken: name,
+		InitialClusterToken: rand.Text(), // the member's number depends on it
 		NewCluster:          true,
 		DataDir:             c.Dir,
 
@@ -158,9 +130,11 @@ func (s *server) config(c Config) config.ServerConfig {
 		ElectionTicks: 2,
 
 		// Entries are up to 1 MiB here: keep few of them in memory and in the
-		// log that a start reads. Catching up is for followers.
-		SnapshotCount:          2000,
-		SnapshotCatchUpEntries: 1,
+		// log that a start reads. But keep those since the last snapshot and a
+		// margin, for an election reads what a start has not applied yet, and
+		// etcd fails if it has dropped that.
+		SnapshotCount:          400,
+		SnapshotCatchUpEntries: 1000,
 		MaxSnapFiles:           5,
 		MaxWALFiles:            2,
 
