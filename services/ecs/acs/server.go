@@ -177,9 +177,11 @@ func (s *Server) admit(r *http.Request, instance string) (node string, err error
 			}
 			id = i.Node
 		}
-		if _, ok := cluster.Nodes.Get(r, id); !ok {
+		n, ok := cluster.Nodes.Get(r, id)
+		if !ok {
 			return &refusal{http.StatusBadRequest, "InactiveInstanceException", "The node is not registered."}
 		}
+		own = own || !n.External // by the name of one of its instances
 		return nil
 	})
 	if err != nil {

@@ -175,6 +175,13 @@ func TestHandshakeRefused(t *testing.T) {
 	if err == nil || resp.StatusCode != http.StatusForbidden {
 		t.Errorf("a stranger as node n1: %v", err)
 	}
+	// Nor by the name of a container instance, which is no secret.
+	i := cluster.Instance{Scope: w.scope, Cluster: "c", ID: "i1", Node: "n1"}
+	w.must(nil, w.db.Update(t.Context(), func(tx *store.Tx) error { return cluster.SaveInstance(tx, i) }))
+	_, resp, err = w.dial("/_dhow/acs/ws", url.Values{"containerInstanceArn": {i.ARN()}})
+	if err == nil || resp.StatusCode != http.StatusForbidden {
+		t.Errorf("a stranger as an instance of node n1: %v", err)
+	}
 	w.connect(instance)
 	if resp, err := http.Get(w.web.URL + "/_dhow/acs/ws?containerInstanceArn=" + url.QueryEscape(instance)); err != nil || resp.StatusCode < 400 {
 		t.Errorf("plain GET: %v, %v", resp, err)
