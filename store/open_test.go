@@ -54,7 +54,6 @@ func TestBadConfig(t *testing.T) {
 	l.Close() // nobody listens there now
 	for want, c := range map[string]store.Config{
 		"neither":         {},
-		"not both":        {Dir: "a", Endpoints: []string{"b"}},
 		"end in a slash":  {Dir: t.TempDir(), Prefix: "/x"},
 		"not a directory": {Dir: file},
 		"does not answer": {Endpoints: []string{l.Addr().String()}},

@@ -61,7 +61,7 @@ var (
 // Config says where the state lives.
 type Config struct {
 	Dir       string   // directory of the embedded etcd; created if absent
-	Endpoints []string // an external etcd instead of the embedded one
+	Endpoints []string // an external etcd instead of the embedded one; Dir is then unused
 	Prefix    string   // key prefix, "/dhow/" if empty
 	Log       *slog.Logger
 
@@ -151,8 +151,6 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 // connect makes the client: of the embedded server or of an external one.
 func (db *DB) connect(ctx context.Context, c Config) (err error) {
 	switch {
-	case len(c.Endpoints) > 0 && c.Dir != "":
-		return errors.New("store: give either a directory or endpoints, not both")
 	case len(c.Endpoints) > 0:
 		db.client, err = dial(ctx, c)
 	case c.Dir != "":
