@@ -168,6 +168,7 @@ func (p *platform) serve(ctx context.Context) error {
 		p.spawn("TLS listener", func() error { return p.http.Serve(secured(s.secure, cert)) })
 	}
 	p.spawn("inner listener", func() error { return p.http.Serve(p.inside) })
+	p.spawn("agents' sessions", func() error { return p.acs.Run(run) })
 	p.spawn("load balancers", func() error { return p.balancer.Run(run) })
 	p.spawn("service loop", func() error { return p.deploy.Run(run) })
 	p.spawn("log store", func() error { p.logstore.Run(run); return nil })
