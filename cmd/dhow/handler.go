@@ -46,6 +46,9 @@ func (p *platform) handler() http.Handler {
 	own.HandleFunc("GET /_dhow/logs/of/{name}", p.followTask)
 	own.Handle("/_dhow/acs/", p.acs)
 	own.Handle("/_dhow/tcs/", p.acs)
+	// Who is let in without credentials must not be a page of another site in
+	// the browser of somebody on this machine.
+	guarded := http.NewCrossOriginProtection().Handler(own)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h, ok := p.balancer.Match(r.Host); ok {
 			h.ServeHTTP(w, r)
@@ -53,7 +56,7 @@ func (p *platform) handler() http.Handler {
 		}
 		switch {
 		case strings.HasPrefix(r.URL.Path, "/_dhow/"):
-			own.ServeHTTP(w, r)
+			guarded.ServeHTTP(w, r)
 		case r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/"):
 			p.images.ServeHTTP(w, r)
 		default:
