@@ -73,6 +73,12 @@ func TestEveryCluster(t *testing.T) {
 	if a = f.instances("a"); len(a) != 1 || amount(a[0].RemainingResources, "CPU").IntegerValue != 4096-128 || attribute(a[0].Attributes, "new") != "1" || !a[0].AgentConnected {
 		t.Errorf("after it came again: %+v", a)
 	}
+	// Who is not its agent does not write its row by naming one of its instances.
+	_, err = f.RegisterContainerInstance(f.ctx, &ecs.RegisterContainerInstanceInput{Cluster: ptr("a"), ContainerInstanceArn: a[0].ContainerInstanceArn, TotalResources: total(1, 1)})
+	refused(t, err, "AccessDeniedException", "registers itself")
+	if a = f.instances("a"); amount(a[0].RemainingResources, "CPU").IntegerValue != 4096-128 {
+		t.Errorf("a stranger changed the node: %+v", a)
+	}
 	_, err = f.DeregisterContainerInstance(f.ctx, &ecs.DeregisterContainerInstanceInput{Cluster: ptr("a"), ContainerInstance: a[0].ContainerInstanceArn, Force: ptr(true)})
 	refused(t, err, "ClientException", "DRAINING")
 }

@@ -168,6 +168,12 @@ func instanceOf(tx *store.Tx, c cluster.Cluster, n *cluster.Node, arn string) (c
 			return i, clientErr("The referenced container instance was not found: %s. Register without containerInstanceArn.", arn)
 		case !n.External && i.Node != n.ID:
 			return i, accessDenied("Container instance %s is another node's.", i.ID)
+		case n.External:
+			// A node of ours is not for others to describe: all accounts' tasks
+			// are placed by what its row says.
+			if of, ok := cluster.Nodes.Get(tx, i.Node); ok && !of.External {
+				return i, accessDenied("Container instance %s is of a node that registers itself.", i.ID)
+			}
 		}
 		n.ID = i.Node
 		return i, nil
