@@ -90,8 +90,8 @@ func (x *control) register(ctx context.Context) error {
 		Cluster: aws.String(x.cfg.Cluster), TotalResources: x.resources(), Attributes: x.attributes(),
 		VersionInfo: &types.VersionInfo{AgentVersion: aws.String(Version), DockerVersion: aws.String(x.cfg.Driver.Version())},
 	}
-	if x.instance != "" {
-		in.ContainerInstanceArn = aws.String(x.instance)
+	if arn := x.arn(); arn != "" {
+		in.ContainerInstanceArn = &arn
 	}
 	for b := newBackoff(); ; {
 		out, err := x.ecs.RegisterContainerInstance(ctx, in)
@@ -99,16 +99,18 @@ func (x *control) register(ctx context.Context) error {
 			if out.ContainerInstance == nil || out.ContainerInstance.ContainerInstanceArn == nil {
 				return errors.New("agent: the control plane registered the node without naming it")
 			}
-			x.instance = *out.ContainerInstance.ContainerInstanceArn
-			x.log.Info("node registered", "instance", x.instance)
-			return writeJSON(x.cfg.DataDir, registrationFile, registration{x.cfg.Cluster, x.instance})
+			arn := *out.ContainerInstance.ContainerInstanceArn
+			x.setARN(arn)
+			x.log.Info("node registered", "instance", arn)
+			return writeJSON(x.cfg.DataDir, registrationFile, registration{x.cfg.Cluster, arn})
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if x.instance != "" && inactive(err) {
+		if in.ContainerInstanceArn != nil && inactive(err) {
 			// Deregistered meanwhile: it is a new instance.
-			x.instance, in.ContainerInstanceArn = "", nil
+			x.setARN("")
+			in.ContainerInstanceArn = nil
 			continue
 		}
 		if !retryable(err) {

@@ -97,6 +97,13 @@ func (x *control) arn() string {
 	return x.instance
 }
 
+// setARN may come while the telemetry session asks for the ARN.
+func (x *control) setARN(arn string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.instance = arn
+}
+
 // dial opens a signed websocket.
 func (x *control) dial(ctx context.Context, endpoint string, q url.Values) (*websocket.Conn, error) {
 	target := endpointURL(endpoint, "/ws") + "?" + q.Encode()
