@@ -33,6 +33,11 @@ func (e *engine) restore(ctx context.Context) error {
 	for _, dir := range dirs {
 		msg, st, err := loadTask(dir)
 		if err != nil {
+			// A file that is there and cannot be read now may be read later: a
+			// task is given up only for what its files say.
+			if path := (*fs.PathError)(nil); errors.As(err, &path) && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("task state: %w", err)
+			}
 			if !errors.Is(err, fs.ErrNotExist) {
 				e.log.Error("a task's state cannot be read; the task is given up", "dir", dir, "err", err)
 			}

@@ -43,14 +43,10 @@ func (c coverageCmd) Run() error {
 		return fmt.Errorf("%s: %w", c.Readme, err)
 	}
 	if c.Check {
-		have, err := os.ReadFile(c.Out)
-		if err != nil {
-			return err
-		}
 		if !bytes.Equal(old, readme) {
 			return errors.New("the summary in " + c.Readme + " is not current: run `dhow coverage`")
 		}
-		return coverage.Current(api.Served(), c.Notes, string(have))
+		return coverage.Current(api.Served(), c.Notes, c.Out)
 	}
 	if err := errors.Join(os.WriteFile(c.Out, page, 0o644), os.WriteFile(c.Readme, readme, 0o644)); err != nil {
 		return err

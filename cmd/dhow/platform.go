@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -86,6 +87,9 @@ func newPlatform(ctx context.Context, c *upCmd, log *slog.Logger) (p *platform, 
 	if err := errors.Join(storeErr, nodeErr); err != nil {
 		return nil, err
 	}
+	if err := p.matchState(ctx); err != nil {
+		return nil, err
+	}
 	if p.identity, err = identity.LoadNode(filepath.Join(c.DataDir, "node.json")); err != nil {
 		return nil, err
 	}
@@ -101,6 +105,39 @@ func (p *platform) openStore(ctx context.Context) (err error) {
 		return fmt.Errorf("another `dhow up` runs on %s: stop it, or choose another --data-dir", p.cmd.DataDir)
 	}
 	return err
+}
+
+// matchState holds that the data directory and the state belong together: logs,
+// images and containers that the state does not know are removed as left-overs,
+// so another state must not get at them.
+func (p *platform) matchState(ctx context.Context) error {
+	const name = "state-id"
+	file := filepath.Join(p.cmd.DataDir, name)
+	known, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	id := cluster.NewID()
+	if err := p.db.Update(ctx, func(tx *store.Tx) error {
+		have, ok := settings.Get(tx, name)
+		switch {
+		case ok:
+			id = have.Value
+			return nil
+		case len(known) > 0:
+			return nil // refused below
+		}
+		return settings.Put(tx, setting{name, id})
+	}); err != nil {
+		return err
+	}
+	switch {
+	case len(known) == 0:
+		return os.WriteFile(file, []byte(id), 0o600)
+	case string(known) != id:
+		return fmt.Errorf("the state is not the one that %s was used with: give the same --etcd-endpoints as before, or another --data-dir", p.cmd.DataDir)
+	}
+	return nil
 }
 
 // defaultCIDR is chosen once, so that it clashes with no route of the host's,

@@ -30,8 +30,16 @@ func (p *platform) reset(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *platform) empty(ctx context.Context, account string) error {
-	if err := p.stopAll(ctx, account); err != nil {
-		return fmt.Errorf("tasks: %w", err)
+	// A task that starts meanwhile holds capacity and an address, which only its
+	// end gives back: its row is not dropped before.
+	for left := 1; left > 0; {
+		if err := p.stopAll(ctx, account); err != nil {
+			return fmt.Errorf("tasks: %w", err)
+		}
+		var err error
+		if left, err = p.dropEnded(ctx, account+"/"); err != nil {
+			return fmt.Errorf("tasks: %w", err)
+		}
 	}
 	if err := p.logstore.Reset(ctx, account); err != nil {
 		return fmt.Errorf("logs: %w", err)
@@ -44,9 +52,8 @@ func (p *platform) empty(ctx context.Context, account string) error {
 		return fmt.Errorf("load balancers: %w", err)
 	}
 	for _, drop := range []func(*store.Tx, string) int{
-		dropper(cluster.Services, cluster.Service.Key),
 		dropper(cluster.ServiceLogs, func(e cluster.ServiceEvents) string { return e.Service }),
-		dropper(cluster.Tasks, cluster.Task.Key), dropper(cluster.Instances, cluster.Instance.Key),
+		dropper(cluster.Instances, cluster.Instance.Key),
 		dropper(cluster.Clusters, cluster.Cluster.Key), dropper(cluster.TaskDefinitions, cluster.TaskDefinition.Key),
 		dropper(cluster.Families, cluster.Family.Key), dropper(cluster.Settings, cluster.Setting.Key),
 		dropper(cluster.Tokens, cluster.Token.Key),
@@ -81,6 +88,35 @@ func (p *platform) removeBalancers(ctx context.Context, prefix string) error {
 		}
 	}
 	return nil
+}
+
+// dropEnded deletes the services, of which none are active, and the rows of
+// tasks that have stopped. It returns how many tasks are left.
+func (p *platform) dropEnded(ctx context.Context, prefix string) (left int, err error) {
+	services := dropper(cluster.Services, cluster.Service.Key)
+	for n := 1; n > 0; {
+		if err := p.db.Update(ctx, func(tx *store.Tx) error { n = services(tx, prefix); return nil }); err != nil {
+			return 0, err
+		}
+	}
+	for n := 1; n > 0; {
+		err := p.db.Update(ctx, func(tx *store.Tx) error {
+			n, left = 0, 0
+			for t := range cluster.Tasks.List(tx, prefix) {
+				if t.Last != cluster.Stopped {
+					left++
+				} else if n < 90 {
+					cluster.Tasks.Delete(tx, t.Key())
+					n++
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return left, nil
 }
 
 // dropper deletes a table's rows below a prefix, some at a time: a transaction

@@ -1,11 +1,15 @@
 package ecs
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
+
+// regionPattern is what a region is named like: it becomes part of keys.
+var regionPattern = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
 
 // capabilities are the Linux capabilities that the API reference lists for
 // KernelCapabilities.
@@ -71,6 +75,9 @@ func checkLogging(d types.TaskDefinition, c types.ContainerDefinition) error {
 		}
 		if len(absent) > 0 {
 			return clientErr("Log driver awslogs requires options: %s", strings.Join(absent, ", "))
+		}
+		if !regionPattern.MatchString(l.Options["awslogs-region"]) {
+			return clientErr("Invalid value for log option awslogs-region of container '%s': %s.", deref(c.Name), l.Options["awslogs-region"])
 		}
 		switch l.Options["mode"] {
 		case "", "blocking", "non-blocking":
