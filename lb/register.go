@@ -101,13 +101,14 @@ func (e *Engine) Describe(groupARN string, t Target) Health {
 	return unregistered
 }
 
-// TargetGroup reports whether the target group exists and the ARNs of the load
-// balancers that forward to it.
-func (e *Engine) TargetGroup(arn string) (exists bool, loadBalancers []string) {
+// TargetGroup returns the type of the target group, ip or instance, and the
+// ARNs of the load balancers that forward to it; "" if there is no such group.
+func (e *Engine) TargetGroup(arn string) (targetType string, loadBalancers []string) {
 	e.cfg.DB.View(func(r store.Reader) error {
-		g, err := FindTargetGroup(r, scopeOf(arn), arn)
-		exists, loadBalancers = err == nil, g.LoadBalancers()
+		if g, err := FindTargetGroup(r, scopeOf(arn), arn); err == nil {
+			targetType, loadBalancers = g.Type, g.LoadBalancers()
+		}
 		return nil
 	})
-	return exists, loadBalancers
+	return targetType, loadBalancers
 }

@@ -151,8 +151,13 @@ func (s *Store) CreateStream(ctx context.Context, scope cluster.Scope, group, na
 }
 
 func createStream(tx *store.Tx, scope cluster.Scope, group, name string) error {
-	if _, ok := Groups.Get(tx, scope.Key(group)); !ok {
+	g, ok := Groups.Get(tx, scope.Key(group))
+	if !ok {
 		return ErrNoGroup
+	}
+	// Written as it is: a deletion of the group meanwhile sees its streams again.
+	if err := Groups.Put(tx, g); err != nil {
+		return err
 	}
 	st := Stream{Scope: scope, Group: group, Name: name, ID: cluster.NewID(), CreatedAt: time.Now().UTC()}
 	if _, ok := Streams.Get(tx, st.Key()); ok {

@@ -48,7 +48,8 @@ func (p *platform) handler() http.Handler {
 	own.Handle("/_dhow/tcs/", p.acs)
 	// Who is let in without credentials must not be a page of another site in
 	// the browser of somebody on this machine.
-	guarded := http.NewCrossOriginProtection().Handler(own)
+	guard := http.NewCrossOriginProtection()
+	guarded, api := guard.Handler(own), guard.Handler(p.api)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h, ok := p.balancer.Match(r.Host); ok {
 			h.ServeHTTP(w, r)
@@ -60,7 +61,7 @@ func (p *platform) handler() http.Handler {
 		case r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/"):
 			p.images.ServeHTTP(w, r)
 		default:
-			p.api.ServeHTTP(w, r)
+			api.ServeHTTP(w, r)
 		}
 	})
 }

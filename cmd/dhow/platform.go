@@ -63,8 +63,8 @@ type platform struct {
 
 // newPlatform opens the state and the node, in that order of importance: what
 // keeps either from working is said at once.
-func newPlatform(ctx context.Context, c *upCmd, log *slog.Logger) (p *platform, err error) {
-	p = &platform{cmd: c, log: log, failed: make(chan error, 8), inside: newInsider(), metrics: newMetrics()}
+func newPlatform(ctx context.Context, c *upCmd, log *slog.Logger) (_ *platform, err error) {
+	p := &platform{cmd: c, log: log, failed: make(chan error, 8), inside: newInsider(), metrics: newMetrics()}
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}

@@ -157,39 +157,57 @@ func checkPlacement(lt types.LaunchType, constraints []types.PlacementConstraint
 	return nil
 }
 
-// checkTargetGroups checks load balancers against what exists.
-func (a *API) checkTargetGroups(lbs []types.LoadBalancer) error {
+// checkTargetGroups checks load balancers against what exists, and returns the
+// types of the target groups by their ARNs.
+func (a *API) checkTargetGroups(lbs []types.LoadBalancer) (map[string]string, error) {
 	if len(lbs) > 5 {
-		return invalidParam("load balancers can have at most 5 items.")
+		return nil, invalidParam("load balancers can have at most 5 items.")
 	}
-	seen := map[string]bool{}
+	seen := map[string]string{}
 	for _, lb := range lbs {
 		arn := deref(lb.TargetGroupArn)
 		switch {
 		case arn != "" && deref(lb.LoadBalancerName) != "":
-			return invalidParam("loadBalancerName and targetGroupArn cannot both be specified. You must specify either a loadBalancerName or a targetGroupArn.")
+			return nil, invalidParam("loadBalancerName and targetGroupArn cannot both be specified. You must specify either a loadBalancerName or a targetGroupArn.")
 		case deref(lb.LoadBalancerName) != "":
-			return unsupported("loadBalancers[].loadBalancerName is not served: there are no Classic Load Balancers. Use targetGroupArn.")
+			return nil, unsupported("loadBalancers[].loadBalancerName is not served: there are no Classic Load Balancers. Use targetGroupArn.")
 		case arn == "":
-			return invalidParam("targetGroupArn can not be blank.")
+			return nil, invalidParam("targetGroupArn can not be blank.")
 		case lb.AdvancedConfiguration != nil:
-			return unsupported("loadBalancers[].advancedConfiguration is not served: it is for blue/green deployments. Leave it out.")
+			return nil, unsupported("loadBalancers[].advancedConfiguration is not served: it is for blue/green deployments. Leave it out.")
 		case deref(lb.ContainerName) == "":
-			return invalidParam("Container Name can not be blank.")
+			return nil, invalidParam("Container Name can not be blank.")
 		case lb.ContainerPort == nil || *lb.ContainerPort < 1 || *lb.ContainerPort > 65535:
-			return invalidParam("Container Port must be between 1 and 65535.")
-		case seen[arn]:
-			return invalidParam("The target group %s is specified more than once.", arn)
+			return nil, invalidParam("Container Port must be between 1 and 65535.")
+		case seen[arn] != "":
+			return nil, invalidParam("The target group %s is specified more than once.", arn)
 		}
-		seen[arn] = true
 		if a.cfg.TargetGroup == nil {
-			return unsupported("loadBalancers is not served here: this API runs without load balancers.")
+			return nil, unsupported("loadBalancers is not served here: this API runs without load balancers.")
 		}
-		switch exists, users := a.cfg.TargetGroup(arn); {
-		case !exists:
-			return invalidParam("The target group with targetGroupArn %s does not exist.", arn)
+		switch targetType, users := a.cfg.TargetGroup(arn); {
+		case targetType == "":
+			return nil, invalidParam("The target group with targetGroupArn %s does not exist.", arn)
 		case len(users) == 0:
-			return invalidParam("The target group with targetGroupArn %s does not have an associated load balancer.", arn)
+			return nil, invalidParam("The target group with targetGroupArn %s does not have an associated load balancer.", arn)
+		default:
+			seen[arn] = targetType
+		}
+	}
+	return seen, nil
+}
+
+// checkTargetTypes checks that the groups take what tasks of d are: addresses
+// in awsvpc mode, instances with ports in the others.
+func checkTargetTypes(d types.TaskDefinition, groups map[string]string) error {
+	mode := d.NetworkMode
+	if mode == "" {
+		mode = types.NetworkModeBridge
+	}
+	for arn, targetType := range groups {
+		if (targetType == "ip") != (mode == types.NetworkModeAwsvpc) {
+			return invalidParam("The provided target group %s has target type %s, which is incompatible with the %s network mode specified in the task definition.",
+				arn, targetType, mode)
 		}
 	}
 	return nil

@@ -17,14 +17,16 @@ const groupARN = "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgrou
 // far (for Fargate), and a target group.
 func newServices(t *testing.T) *fixture {
 	f := newFixture(t)
-	f.cfg.TargetGroup = func(arn string) (bool, []string) {
+	f.cfg.TargetGroup = func(arn string) (string, []string) {
 		switch arn {
 		case groupARN:
-			return true, []string{"lb"}
+			return "instance", []string{"lb"}
+		case groupARN + "1":
+			return "ip", []string{"lb"}
 		case groupARN + "0":
-			return true, nil
+			return "instance", nil
 		}
-		return false, nil
+		return "", nil
 	}
 	f.cluster("default")
 	ports := func(in *ecs.RegisterTaskDefinitionInput) {
@@ -96,7 +98,9 @@ func TestCreateService(t *testing.T) {
 	_, err := f.CreateService(f.ctx, createInput())
 	refused(t, err, "InvalidParameterException", "Creation of service was not idempotent.")
 
-	fg := f.create(f.onFargate, balanced, func(in *ecs.CreateServiceInput) { in.ServiceName = ptr("far") })
+	fg := f.create(f.onFargate, balanced, func(in *ecs.CreateServiceInput) {
+		in.ServiceName, in.LoadBalancers[0].TargetGroupArn = ptr("far"), ptr(groupARN+"1")
+	})
 	if fg.LaunchType != "FARGATE" || *fg.PlatformVersion != "LATEST" || *fg.Deployments[0].PlatformVersion != "1.4.0" || *fg.PlatformFamily != "Linux" ||
 		fg.NetworkConfiguration.AwsvpcConfiguration.AssignPublicIp != "DISABLED" || *fg.HealthCheckGracePeriodSeconds != 0 ||
 		*fg.RoleArn != "arn:aws:iam::000000000000:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS" {
@@ -165,6 +169,7 @@ func TestRefusedServices(t *testing.T) {
 		{func(in *input) { in.VpcLatticeConfigurations = make([]types.VpcLatticeConfiguration, 1) }, "UnsupportedFeatureException", "vpcLatticeConfigurations"},
 		{balance(types.LoadBalancer{LoadBalancerName: ptr("old")}), "UnsupportedFeatureException", "Classic"},
 		{balance(types.LoadBalancer{LoadBalancerName: ptr("old"), TargetGroupArn: ptr(groupARN)}), "InvalidParameterException", "loadBalancerName and targetGroupArn cannot both be specified."},
+		{balance(types.LoadBalancer{TargetGroupArn: ptr(groupARN + "1"), ContainerName: ptr("app"), ContainerPort: n(80)}), "InvalidParameterException", "The provided target group " + groupARN + "1 has target type ip, which is incompatible with the bridge network mode specified in the task definition."},
 		{balance(types.LoadBalancer{TargetGroupArn: ptr(groupARN), ContainerPort: n(80)}), "InvalidParameterException", "Container Name can not be blank."},
 		{balance(types.LoadBalancer{TargetGroupArn: ptr(groupARN), ContainerName: ptr("db"), ContainerPort: n(80)}), "InvalidParameterException", "The container db does not exist in the task definition."},
 		{balance(types.LoadBalancer{TargetGroupArn: ptr(groupARN), ContainerName: ptr("app"), ContainerPort: n(81)}), "InvalidParameterException", "The container app did not have a container port 81 defined."},

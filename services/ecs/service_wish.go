@@ -25,6 +25,7 @@ type wish struct {
 	platform      string
 	network       *types.NetworkConfiguration
 	balancers     []types.LoadBalancer
+	groups        map[string]string // types of their target groups, set by check
 	grace         *int32
 	constraints   []types.PlacementConstraint
 	placement     []types.PlacementStrategy
@@ -50,7 +51,7 @@ func (a *API) checkWish(ctx context.Context, w *wish) (err error) {
 	if w.configuration, err = checkDeploymentConfiguration(w.configuration); err != nil {
 		return err
 	}
-	if err := a.checkTargetGroups(w.balancers); err != nil {
+	if w.groups, err = a.checkTargetGroups(w.balancers); err != nil {
 		return err
 	}
 	if w.network != nil {
@@ -93,6 +94,9 @@ func (w *wish) resolve(r store.Reader, c cluster.Cluster) (cluster.TaskDefinitio
 		w.platform = "LATEST"
 	}
 	if err := w.checkRebalancing(fit.LaunchType); err != nil {
+		return d, err
+	}
+	if err := checkTargetTypes(d.Def, w.groups); err != nil {
 		return d, err
 	}
 	return d, checkBalancedContainers(d.Def, w.balancers)
