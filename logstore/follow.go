@@ -188,7 +188,7 @@ type Line struct {
 	Message string
 }
 
-// Handler answers GET ?group=G[&stream=PREFIX][&contains=PART][&since=SECONDS][&follow=1]
+// Handler answers GET ?group=G[&stream=PREFIX…][&since=SECONDS][&follow=1]
 // with a JSON line per event. scope says whose group it is.
 func (s *Store) Handler(scope func(*http.Request) cluster.Scope) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -208,7 +208,7 @@ func (s *Store) Handler(scope func(*http.Request) cluster.Scope) http.Handler {
 			from = time.Now().Add(-time.Duration(seconds * float64(time.Second)))
 		}
 		keep := func(name string) bool {
-			return strings.HasPrefix(name, q.Get("stream")) && strings.Contains(name, q.Get("contains"))
+			return q["stream"] == nil || slices.ContainsFunc(q["stream"], func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 		}
 		w.Header().Set("Content-Type", "application/x-ndjson")
 		flush := http.NewResponseController(w)

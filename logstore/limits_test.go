@@ -286,7 +286,7 @@ func TestHandler(t *testing.T) {
 		query         string
 		status, lines int
 	}{
-		{"group=/g", 200, 1000}, {"group=/g&stream=web/", 200, 500}, {"group=/g&contains=2", 200, 500},
+		{"group=/g", 200, 1000}, {"group=/g&stream=web/", 200, 500}, {"group=/g&stream=db/app/2", 200, 500}, {"group=/g&stream=web/&stream=db/", 200, 1000},
 		{"group=/g&since=60", 200, 998}, {"group=/none", 404, 1}, {"group=/g&since=x", 400, 1},
 	} {
 		w := &flushes{ResponseRecorder: httptest.NewRecorder()}

@@ -75,13 +75,17 @@ func (c client) do(ctx context.Context, method, path string, query url.Values) (
 	return res, nil
 }
 
-// lines calls f with each line of the answer.
-func (c client) lines(ctx context.Context, path string, query url.Values, f func([]byte) error) error {
+// lines calls head, unless it is nil, with the answer's header and f with each
+// line of it.
+func (c client) lines(ctx context.Context, path string, query url.Values, head func(http.Header), f func([]byte) error) error {
 	res, err := c.do(ctx, http.MethodGet, path, query)
 	if err != nil {
 		return err
 	}
 	defer res.Body.Close()
+	if head != nil {
+		head(res.Header)
+	}
 	in := bufio.NewScanner(res.Body)
 	in.Buffer(nil, 4<<20)
 	for in.Scan() {
@@ -139,7 +143,7 @@ func (c eventsCmd) Run(ctx context.Context) error {
 	if c.Follow {
 		q.Set("follow", "1")
 	}
-	return newClient().lines(ctx, "/_dhow/events", q, func(line []byte) error {
+	return newClient().lines(ctx, "/_dhow/events", q, nil, func(line []byte) error {
 		_, err := fmt.Printf("%s\n", line)
 		return err
 	})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -45,50 +46,56 @@ func (l taskLogs) Write(ctx context.Context, s agent.LogStream, events []agent.L
 // followTask answers GET /_dhow/logs/of/NAME: the awslogs streams of a service
 // or a task, by the name of the one or a part of the id of the other.
 func (p *platform) followTask(w http.ResponseWriter, r *http.Request) {
-	groups := p.logsOf(p.callScope(r), r.PathValue("name"))
-	if len(groups) == 0 {
+	places := p.logsOf(p.callScope(r), r.PathValue("name"))
+	if len(places) == 0 {
 		http.Error(w, "no service or task "+r.PathValue("name")+" of yours writes to a log group", http.StatusNotFound)
 		return
 	}
 	q := r.URL.Query()
-	q.Set("group", groups[0].group)
-	q.Set("stream", groups[0].prefix)
+	q.Set("group", places[0].group)
+	for _, at := range places {
+		if at.group == places[0].group {
+			q.Add("stream", at.prefix)
+		} else {
+			w.Header().Add(otherGroup, at.group)
+		}
+	}
 	r.URL.RawQuery = q.Encode()
 	p.logstore.Handler(p.callScope).ServeHTTP(w, r)
 }
 
-// logPlace is where a container's lines go.
+// otherGroup is the header that names groups which one answer does not cover.
+const otherGroup = "X-Dhow-Other-Log-Group"
+
+// logPlace is where a container's lines go: streams of a group that begin so.
 type logPlace struct{ group, prefix string }
 
-// logsOf finds the log groups of a service, or of tasks whose id begins with
-// name, newest first.
+// logsOf finds where the containers write of the newest task that belongs to
+// the service called name, or whose id begins with name.
 func (p *platform) logsOf(s cluster.Scope, name string) (places []logPlace) {
 	p.db.View(func(r store.Reader) error {
-		var newest time.Time
+		var newest cluster.Task
 		for t := range cluster.Tasks.List(r, s.Prefix()) {
-			task := strings.HasPrefix(t.ID, name) && name != ""
-			if !task && t.Service != name || t.CreatedAt.Before(newest) {
+			if (t.Service == name || strings.HasPrefix(t.ID, name)) && t.CreatedAt.After(newest.CreatedAt) {
+				newest = t
+			}
+		}
+		d, ok := cluster.TaskDefinitions.Get(r, cluster.TaskDefinitionKey(newest.Scope, newest.Family, newest.Revision))
+		if !ok {
+			return nil
+		}
+		for _, c := range d.Def.ContainerDefinitions {
+			if c.LogConfiguration == nil || c.LogConfiguration.Options["awslogs-group"] == "" {
 				continue
 			}
-			d, ok := cluster.TaskDefinitions.Get(r, cluster.TaskDefinitionKey(t.Scope, t.Family, t.Revision))
-			if !ok {
-				continue
-			}
-			for _, c := range d.Def.ContainerDefinitions {
-				if c.LogConfiguration == nil || c.LogConfiguration.Options["awslogs-group"] == "" {
-					continue
+			at := logPlace{group: c.LogConfiguration.Options["awslogs-group"]}
+			if prefix := c.LogConfiguration.Options["awslogs-stream-prefix"]; prefix != "" {
+				at.prefix = prefix + "/" + *c.Name + "/"
+				if newest.Service != name {
+					at.prefix += newest.ID
 				}
-				place := logPlace{group: c.LogConfiguration.Options["awslogs-group"]}
-				if prefix := c.LogConfiguration.Options["awslogs-stream-prefix"]; prefix != "" {
-					place.prefix = prefix + "/" + *c.Name + "/"
-					if task {
-						place.prefix += t.ID
-					}
-				}
-				newest = t.CreatedAt
-				places = append([]logPlace{place}, places...)
-				break
 			}
+			places = append(places, at)
 		}
 		return nil
 	})
@@ -115,9 +122,16 @@ func (c logsCmd) Run(ctx context.Context) error {
 	if strings.HasPrefix(c.Of, "/") {
 		path = "/_dhow/logs"
 		q.Set("group", c.Of)
-		q.Set("stream", c.Stream)
+		if c.Stream != "" {
+			q.Set("stream", c.Stream)
+		}
 	}
-	return newClient().lines(ctx, path, q, func(line []byte) error {
+	others := func(h http.Header) {
+		for _, group := range h.Values(otherGroup) {
+			fmt.Fprintf(os.Stderr, "a container of it writes to %s: dhow logs %[1]s\n", group)
+		}
+	}
+	return newClient().lines(ctx, path, q, others, func(line []byte) error {
 		var l logstore.Line
 		if err := json.Unmarshal(line, &l); err != nil {
 			return err
