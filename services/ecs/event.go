@@ -84,6 +84,14 @@ func taskDetail(e cluster.Event) map[string]any {
 	for _, c := range detail["containers"].([]any) {
 		delete(c.(map[string]any), "healthStatus")
 	}
+	// Not AWS's: what of the definition does not act here is told with the task.
+	if fields := e.Task.Unserved; len(fields) > 0 {
+		warnings := make([]any, len(fields))
+		for i, f := range fields {
+			warnings[i] = f + " is kept but does not act"
+		}
+		detail["dhowWarnings"] = warnings
+	}
 	return detail
 }
 

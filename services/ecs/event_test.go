@@ -98,6 +98,21 @@ func TestTaskEvents(t *testing.T) {
 	}
 }
 
+// A task whose definition has fields that do not act says so in its events.
+func TestTaskEventsWarn(t *testing.T) {
+	f := newFixture(t)
+	f.cluster("default")
+	f.define("job", fargate, func(in *ecs.RegisterTaskDefinitionInput) {
+		in.TaskRoleArn = ptr("arn:aws:iam::000000000000:role/worker")
+	})
+	f.run1("job", func(in *ecs.RunTaskInput) { in.LaunchType, in.NetworkConfiguration = "FARGATE", f.vpc() })
+	for _, e := range f.events(cluster.TaskStateChange) {
+		if got, ok := e.Detail["dhowWarnings"].([]any); !ok || len(got) != 1 || got[0] != "taskRoleArn is kept but does not act" {
+			t.Errorf("warnings %v", e.Detail["dhowWarnings"])
+		}
+	}
+}
+
 func TestInstanceEvents(t *testing.T) {
 	f := newFixture(t)
 	f.cluster("default")
