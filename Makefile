@@ -29,7 +29,6 @@ check:
 	$(GO) run ./cmd/dhow coverage --check
 
 bench: deps build
-	@$(GO) build -o bin/hello ./examples/hello
 	@$(GO) run ./tools/bench
 
 # What the tests and the demo need beyond Go; elsewhere than on Debian and
