@@ -18,7 +18,7 @@ func rank(pkg string) int {
 		return 5
 	case "services":
 		return 4
-	case "store":
+	case "store", "journal":
 		return 1
 	case "internal", "tools":
 		return 0
@@ -27,7 +27,7 @@ func rank(pkg string) int {
 	}
 }
 
-// TestArrows holds the direction of imports: cmd → services → engines → store
+// TestArrows holds the direction of imports: cmd → services → engines → store and journal
 // → internal, and no service imports another.
 func TestArrows(t *testing.T) {
 	const module = "github.com/dhowhq/dhow/"
