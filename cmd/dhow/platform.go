@@ -177,7 +177,7 @@ func (p *platform) assemble() (err error) {
 		return err
 	}
 	auth := identity.Open{Node: p.identity}
-	p.acs = acs.New(acs.Config{DB: p.db, Log: p.log, Auth: auth})
+	p.acs = acs.New(acs.Config{DB: p.db, Log: p.log, Auth: auth, Account: func(r *http.Request) string { return p.callScope(r).Account }})
 	p.api, err = awsapi.New(awsapi.Config{Account: p.cmd.Account, Region: p.cmd.Region, Auth: auth, Log: p.log, Observe: p.metrics.observe}, p.services()...)
 	return err
 }

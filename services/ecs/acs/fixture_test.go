@@ -49,6 +49,11 @@ func newWorld(t *testing.T, adjust ...func(*Config)) *world {
 	for _, f := range adjust {
 		f(&w.config)
 	}
+	var api *awsapi.Server
+	w.config.Account = func(r *http.Request) string {
+		account, _ := api.Scope(r)
+		return account
+	}
 	w.srv = New(w.config)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -194,7 +199,16 @@ func (w *world) connect(instance string) *peerConn {
 }
 
 func (w *world) dial(path string, q url.Values) (*websocket.Conn, *http.Response, error) {
-	c, resp, err := websocket.Dial(w.t.Context(), strings.Replace(w.web.URL, "http", "ws", 1)+path+"?"+q.Encode(), nil)
+	return w.dialAs("", path, q)
+}
+
+// dialAs is dial with the key of another than the server's account.
+func (w *world) dialAs(key, path string, q url.Values) (*websocket.Conn, *http.Response, error) {
+	h := http.Header{}
+	if key != "" {
+		h.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+key+"/20260101/us-east-1/ecs/aws4_request, SignedHeaders=host, Signature=0")
+	}
+	c, resp, err := websocket.Dial(w.t.Context(), strings.Replace(w.web.URL, "http", "ws", 1)+path+"?"+q.Encode(), &websocket.DialOptions{HTTPHeader: h})
 	if c != nil {
 		c.SetReadLimit(1 << 24)
 	}

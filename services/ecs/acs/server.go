@@ -29,6 +29,9 @@ type Config struct {
 	Log *slog.Logger
 	// Auth decides who connects; nil lets everybody in, as any instance.
 	Auth awsapi.Authorizer
+	// Account is the account that a request's credential is of: an instance of
+	// another account is not let in by it. Nil asks for none.
+	Account func(*http.Request) string
 	// Roles returns a task's credentials for its task and its execution role,
 	// nil where it has none. A nil Roles means that no task has any.
 	Roles func(t cluster.Task, def cluster.TaskDefinition) (task, execution *wire.RoleCredentials)
@@ -165,6 +168,7 @@ func (s *Server) admit(r *http.Request, instance string) (node string, err error
 		}
 	}
 	id, own := cluster.ParseNodeARN(instance)
+	owner := ""
 	err = s.cfg.DB.View(func(r store.Reader) error {
 		if !own {
 			key, ok := instanceKey(instance)
@@ -175,7 +179,7 @@ func (s *Server) admit(r *http.Request, instance string) (node string, err error
 			if !ok {
 				return &refusal{http.StatusBadRequest, "InactiveInstanceException", "The container instance is not registered."}
 			}
-			id = i.Node
+			id, owner = i.Node, i.Account
 		}
 		n, ok := cluster.Nodes.Get(r, id)
 		if !ok {
@@ -186,6 +190,9 @@ func (s *Server) admit(r *http.Request, instance string) (node string, err error
 	})
 	if err != nil {
 		return "", err
+	}
+	if !own && s.cfg.Account != nil && owner != s.cfg.Account(r) {
+		return "", &refusal{http.StatusForbidden, "AccessDeniedException", "The container instance is of another account than the agent's credentials."}
 	}
 	// A node's own principal speaks for that node alone, and nobody else
 	// speaks for a dhow node, whose session gets the tasks of all accounts.
