@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -31,7 +30,7 @@ func (o Open) Authorize(r *http.Request, c *awsapi.Call) error {
 	if c.AccessKey != "" && c.AccessKey != o.Node.AccessKeyID {
 		return nil // anybody: the edge has read the key already
 	}
-	s, err := ParseAuthorization(r.Header.Get("Authorization"))
+	s, err := Parse(r)
 	if err != nil || o.Node.AccessKeyID == "" || s.AccessKey != o.Node.AccessKeyID {
 		return nil // anybody
 	}
@@ -40,23 +39,10 @@ func (o Open) Authorize(r *http.Request, c *awsapi.Call) error {
 		return err
 	}
 	if err := Verify(r, s, o.Node.SecretAccessKey, hash, time.Now()); err != nil {
-		return refusal(err)
+		return refusal(err, c.Service, s.Presigned)
 	}
 	c.Principal = o.Node.Principal()
 	return nil
-}
-
-// refusal is what AWS says of a signature: its common errors.
-func refusal(err error) error {
-	e := &awsapi.Error{Code: "InvalidSignatureException", Status: http.StatusForbidden,
-		Message: "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details."}
-	switch {
-	case errors.Is(err, ErrIncomplete):
-		e.Code, e.Message = "IncompleteSignatureException", "The request signature does not conform to AWS standards."
-	case errors.Is(err, ErrExpired):
-		e.Message = "Signature expired."
-	}
-	return e
 }
 
 // payloadHash is the hash of the body, which it reads and puts back. What
