@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/dhowhq/dhow/internal/cert"
 )
 
 // loopback reports whether address, HOST:PORT, is reached from this machine only.
@@ -163,9 +165,10 @@ func (q *queue) Close() error {
 
 func (q *queue) Addr() net.Addr { return q.of.Addr() }
 
-// secured is l with TLS for HTTP/1.1 and HTTP/2.
-func secured(l net.Listener, cert tls.Certificate) net.Listener {
-	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}})
+// secured is l with TLS for HTTP/1.1 and HTTP/2, under whatever name of dhow's
+// a client asks for.
+func secured(l net.Listener, a *cert.Authority) net.Listener {
+	return tls.NewListener(l, &tls.Config{GetCertificate: a.Get, NextProtos: []string{"h2", "http/1.1"}})
 }
 
 // insider is a listener within the process: the agent in `dhow up` reaches the

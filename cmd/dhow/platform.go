@@ -20,6 +20,7 @@ import (
 	"github.com/dhowhq/dhow/identity"
 	"github.com/dhowhq/dhow/image"
 	"github.com/dhowhq/dhow/internal/awsapi"
+	"github.com/dhowhq/dhow/internal/cert"
 	"github.com/dhowhq/dhow/lb"
 	"github.com/dhowhq/dhow/logstore"
 	"github.com/dhowhq/dhow/network"
@@ -191,9 +192,9 @@ func (p *platform) serve(ctx context.Context) error {
 	host := ls[0].Addr().(*net.TCPAddr)
 	p.address = host.String()
 	p.url = "http://" + p.address
-	cert, err := certificate(p.cmd.DataDir)
+	authority, err := cert.Open(filepath.Join(p.cmd.DataDir, "tls"))
 	if err != nil {
-		return fmt.Errorf("the API's certificate: %w", err)
+		return fmt.Errorf("the API's certificates: %w", err)
 	}
 	// The platform outlives the signal for as long as its orderly end takes.
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -202,7 +203,7 @@ func (p *platform) serve(ctx context.Context) error {
 	for _, l := range ls {
 		s := sniff(l)
 		p.spawn("listener", func() error { return p.http.Serve(s.plain) })
-		p.spawn("TLS listener", func() error { return p.http.Serve(secured(s.secure, cert)) })
+		p.spawn("TLS listener", func() error { return p.http.Serve(secured(s.secure, authority)) })
 	}
 	p.spawn("inner listener", func() error { return p.http.Serve(p.inside) })
 	p.spawn("agents' sessions", func() error { return p.acs.Run(run) })
