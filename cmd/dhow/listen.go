@@ -55,9 +55,15 @@ func listen(address string) ([]net.Listener, error) {
 	return ls, nil
 }
 
+// idleTimeout is how long a connection may wait for its next request: longer
+// than the SDKs keep theirs, so that it is they who close. There is no limit to
+// a request under way, once its head is there: polls, streams and uploads take
+// what they take.
+const idleTimeout = 3 * time.Minute
+
 // newServer answers HTTP/1.1 and h2c by prior knowledge with h.
 func newServer(h http.Handler) *http.Server {
-	s := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second, MaxHeaderBytes: 64 << 10}
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second, IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10}
 	s.Protocols = new(http.Protocols)
 	s.Protocols.SetHTTP1(true)
 	s.Protocols.SetUnencryptedHTTP2(true)
