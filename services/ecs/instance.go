@@ -97,7 +97,7 @@ func (a *API) ListContainerInstances(ctx context.Context, in *ecs.ListContainerI
 		fits := filter(cluster.Instances.List(r, c.Scope.Prefix(c.Name)), func(i cluster.Instance) bool {
 			return (in.Status == "" || i.Status == in.Status) && matches(r, i)
 		})
-		is, next, err := page(fits, cluster.Instance.Key, in.MaxResults, 100, in.NextToken)
+		is, next, err := page(ctx, fits, cluster.Instance.Key, in.MaxResults, 100, in.NextToken)
 		for _, i := range is {
 			out.ContainerInstanceArns = append(out.ContainerInstanceArns, i.ARN())
 		}

@@ -217,7 +217,7 @@ func (a *API) ListServices(ctx context.Context, in *ecs.ListServicesInput) (*ecs
 		if maxResults == nil {
 			maxResults = ptr(int32(10))
 		}
-		found, next, err := page(rows, cluster.Service.Key, maxResults, 100, in.NextToken)
+		found, next, err := page(ctx, rows, cluster.Service.Key, maxResults, 100, in.NextToken)
 		for _, s := range found {
 			out.ServiceArns = append(out.ServiceArns, s.ARN())
 		}

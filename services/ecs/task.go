@@ -179,7 +179,7 @@ func (a *API) ListTasks(ctx context.Context, in *ecs.ListTasksInput) (*ecs.ListT
 				(deref(in.Family) == "" || t.Family == *in.Family) &&
 				(in.LaunchType == "" || t.LaunchType == in.LaunchType)
 		})
-		tasks, next, err := page(fits, cluster.Task.Key, in.MaxResults, 100, in.NextToken)
+		tasks, next, err := page(ctx, fits, cluster.Task.Key, in.MaxResults, 100, in.NextToken)
 		for _, t := range tasks {
 			out.TaskArns = append(out.TaskArns, t.ARN())
 		}
