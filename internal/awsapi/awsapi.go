@@ -94,8 +94,9 @@ type Error struct {
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
 // Authorizer decides who calls and whether they may. It is asked for every
-// request, after routing and before the input is read by a handler. It may
-// set c.Account, c.Region and c.Principal.
+// request, after routing and before the input is read by a handler; c.Service
+// and c.Operation are "" where the request names none that exist. It may set
+// c.Account, c.Region and c.Principal.
 type Authorizer interface {
 	Authorize(r *http.Request, c *Call) error
 }

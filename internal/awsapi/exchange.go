@@ -88,6 +88,10 @@ func (x *exchange) serve() error {
 	x.t = t
 	x.identify()
 	if err != nil {
+		// Who may not call at all is not told what there is to call.
+		if denied := x.authorize(x.s.cfg.MaxBody); denied != nil {
+			return denied
+		}
 		return err
 	}
 	svc := x.s.services[t.info.Name]
