@@ -23,15 +23,18 @@ func placement(r Request) (scheduler.Request, error) {
 		}
 		return p, nil
 	}
-	constraints := append([]types.PlacementConstraint(nil), r.Constraints...)
+	var own []types.PlacementConstraint
 	for _, c := range r.Definition.Def.PlacementConstraints {
-		constraints = append(constraints, types.PlacementConstraint{
-			Type: types.PlacementConstraintType(c.Type), Expression: c.Expression})
+		own = append(own, types.PlacementConstraint{Type: types.PlacementConstraintType(c.Type), Expression: c.Expression})
+	}
+	for _, some := range [][]types.PlacementConstraint{r.Constraints, own} { // ten of each may be
+		parsed, err := scheduler.ParseConstraints(some)
+		if err != nil {
+			return p, &Invalid{err.Error()}
+		}
+		p.Constraints = append(p.Constraints, parsed...)
 	}
 	var err error
-	if p.Constraints, err = scheduler.ParseConstraints(constraints); err != nil {
-		return p, &Invalid{err.Error()}
-	}
 	if p.Strategy, err = scheduler.ParseStrategy(r.Strategy); err != nil {
 		return p, &Invalid{err.Error()}
 	}

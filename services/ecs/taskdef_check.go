@@ -2,6 +2,7 @@ package ecs
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"regexp"
 	"slices"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/dhowhq/dhow/scheduler"
 )
 
 // Limits of a task definition, from the ECS API reference and service quotas.
@@ -108,6 +111,9 @@ func checkTask(d *types.TaskDefinition) (err error) {
 		if c.Type != types.TaskDefinitionPlacementConstraintTypeMemberOf || deref(c.Expression) == "" {
 			return clientErr("Invalid constraint: task definitions take constraints of type memberOf with an expression.")
 		}
+		if _, err := scheduler.ParseExpression(*c.Expression); err != nil {
+			return clientErr("Invalid constraint '%s': %v.", *c.Expression, err)
+		}
 	}
 	if len(d.InferenceAccelerators) > 0 {
 		return clientErr("Unsupported field 'inferenceAccelerators'.")
@@ -169,14 +175,26 @@ func sizeOf(v *string, units *regexp.Regexp, least, most int, field string) (*st
 // checkSize bounds the definition as AWS does. AWS counts its own JSON; this
 // counts the containers' and volumes', without members that are absent.
 func checkSize(d types.TaskDefinition) error {
-	b, err := json.Marshal(compact(d.ContainerDefinitions))
-	if err != nil {
-		return err
-	}
-	if len(b) > maxDefinitionSize {
-		return clientErr("Actual length: '%d'. Max allowed length is '%d' bytes.", len(b), maxDefinitionSize)
+	if n := jsonSize(d.ContainerDefinitions); n > maxDefinitionSize {
+		return clientErr("Actual length: '%d'. Max allowed length is '%d' bytes.", n, maxDefinitionSize)
 	}
 	return nil
+}
+
+// jsonSize is v's as JSON, in bytes, without members that are absent.
+func jsonSize(v any) int {
+	if b := compactJSON(v); string(b) != "null" {
+		return len(b)
+	}
+	return 0
+}
+
+func compactJSON(v any) []byte {
+	b, err := json.Marshal(compact(v))
+	if err != nil {
+		panic(fmt.Sprintf("ecs: %T is no JSON: %v", v, err)) // of the SDK's input types all are
+	}
+	return b
 }
 
 // compact is v as JSON would hold it, without nulls, zeros and empty lists.

@@ -45,6 +45,12 @@ func TestRefusedDefinitions(t *testing.T) {
 		{first(func(c *container) { c.Name = ptr("a/b") }), "Container.name contains invalid characters."},
 		{first(func(c *container) { c.Image = nil }), "Container.image should not be null or empty."},
 		{first(func(c *container) { c.Image = ptr("a image") }), "Container.image contains invalid characters."},
+		{first(func(c *container) { c.Command = []string{"a\x00"} }), "NUL character"},
+		{first(func(c *container) { c.EntryPoint = []string{"/a\x00"} }), "NUL character"},
+		{first(func(c *container) { c.Environment = []types.KeyValuePair{{Name: ptr("A"), Value: ptr("\x00")}} }), "NUL character"},
+		{func(in *input) {
+			in.PlacementConstraints = []types.TaskDefinitionPlacementConstraint{{Type: "memberOf", Expression: ptr("colour == red")}}
+		}, "Invalid constraint 'colour == red'"},
 		{first(func(c *container) { c.Memory = nil }), "Invalid setting for container 'app'. At least one of 'memory' or 'memoryReservation' must be specified."},
 		{first(func(c *container) { c.MemoryReservation = n(200) }), "'memory' must be greater than or equal to 'memoryReservation'"},
 		{func(in *input) { in.Memory = ptr("100") }, "The 'memory' setting for container 'app' is greater than for the task."},
