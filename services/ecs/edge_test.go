@@ -79,9 +79,6 @@ func TestSDK(t *testing.T) {
 // The AWS CLI's conversation with a user.
 func TestCLI(t *testing.T) {
 	if _, err := exec.LookPath("aws"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("the AWS CLI is not installed")
-		}
 		t.Skip("the AWS CLI is not installed")
 	}
 	f := newFixture(t)
