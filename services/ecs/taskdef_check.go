@@ -66,7 +66,7 @@ func newDefinition(in *ecs.RegisterTaskDefinitionInput) (d types.TaskDefinition,
 		}
 	}
 	fillDefaults(&d)
-	return d, checkSize(d)
+	return d, checkSize(in)
 }
 
 // given is p unless it points to "", which AWS treats as absent.
@@ -172,9 +172,11 @@ func sizeOf(v *string, units *regexp.Regexp, least, most int, field string) (*st
 }
 
 // checkSize bounds the definition as AWS does. AWS counts its own JSON; this
-// counts the containers' and volumes', without members that are absent.
-func checkSize(d types.TaskDefinition) error {
-	if n := jsonSize(d.ContainerDefinitions); n > maxDefinitionSize {
+// counts the request's, without its tags and members that are absent.
+func checkSize(in *ecs.RegisterTaskDefinitionInput) error {
+	q := *in
+	q.Tags = nil
+	if n := jsonSize(q); n > maxDefinitionSize {
 		return clientErr("Actual length: '%d'. Max allowed length is '%d' bytes.", n, maxDefinitionSize)
 	}
 	return nil
