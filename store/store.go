@@ -109,6 +109,7 @@ type DB struct {
 	hub      hub
 	queue    queue
 	election election
+	derived  sync.Map // by *Derived
 
 	ctx    context.Context // ends at Close
 	cancel context.CancelFunc
