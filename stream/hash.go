@@ -70,10 +70,3 @@ func even(n int) []HashKey {
 	}
 	return out
 }
-
-// halfway is the key that splits a range in two, the greater half last.
-func halfway(from, to HashKey) HashKey {
-	sum := new(big.Int).Add(from.big(), to.big())
-	mid := sum.Rsh(sum.Add(sum, big.NewInt(1)), 1)
-	return HashKey{new(big.Int).Rsh(mid, 64).Uint64(), mid.Uint64()}
-}
