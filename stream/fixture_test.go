@@ -47,8 +47,10 @@ type fixture struct {
 	stop  func()
 }
 
-func newFixture(t testing.TB) *fixture {
-	f := &fixture{t: t, ctx: context.Background(), clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, j: mem.New()}
+func newFixture(t testing.TB) *fixture { return newFixtureOn(t, mem.New()) }
+
+func newFixtureOn(t testing.TB, j journal.Journal) *fixture {
+	f := &fixture{t: t, ctx: context.Background(), clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, j: j}
 	f.start(storetest.Open(t))
 	t.Cleanup(func() { f.stop() })
 	return f

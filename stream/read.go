@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"fmt"
+	"math"
 	"sort"
 	"time"
 
@@ -17,7 +18,15 @@ type place struct {
 }
 
 // after is the place behind a record.
-func after(n SequenceNumber) place { return place{journal.Seq(n.Seq), n.Idx + 1} }
+func after(n SequenceNumber) place {
+	if n.Idx == lastIdx {
+		return place{seq: journal.Seq(n.Seq) + 1}
+	}
+	return place{journal.Seq(n.Seq), n.Idx + 1}
+}
+
+// lastIdx is above the index of every record: it stands for a chunk's end.
+const lastIdx = math.MaxUint32
 
 func at(n SequenceNumber) place { return place{journal.Seq(n.Seq), n.Idx} }
 
@@ -30,7 +39,7 @@ func (p place) number(row Shard) SequenceNumber {
 		n.Idx--
 	case p.seq > 0:
 		n.Seq--
-		n.Idx = 1<<32 - 1
+		n.Idx = lastIdx
 	}
 	return n
 }
