@@ -19,7 +19,7 @@ const (
 	DefaultRecordKiB   = 1024
 	onDemandShards     = 4
 	onDemandMaxShards  = 200 // MiB/s, AWS's default in most regions
-	maxOnDemandStreams = 50
+	MaxOnDemandStreams = 50
 	maxStreamShards    = 10000
 	maxScalings        = 10 // calls of UpdateShardCount in 24 hours
 	maxModeChanges     = 2  // calls of UpdateStreamMode in 24 hours
@@ -121,8 +121,8 @@ func (e *Engine) Create(ctx context.Context, s Stream, shards int) error {
 			return refuse(InUse, "Stream %s under account %s already exists.", s.Name, s.Account)
 		}
 		if s.Mode == types.StreamModeOnDemand {
-			if UsageOf(tx, s.Scope).OnDemandStreams >= maxOnDemandStreams {
-				return refuse(LimitExceeded, "This request would exceed the on-demand stream limit for the account %s in %s. Limit: %d.", s.Account, s.Region, maxOnDemandStreams)
+			if UsageOf(tx, s.Scope).OnDemandStreams >= MaxOnDemandStreams {
+				return refuse(LimitExceeded, "This request would exceed the on-demand stream limit for the account %s in %s. Limit: %d.", s.Account, s.Region, MaxOnDemandStreams)
 			}
 		} else if shards > maxStreamShards {
 			return refuse(LimitExceeded, "A stream has at most %d shards; %d were requested.", maxStreamShards, shards)
@@ -289,7 +289,7 @@ func (e *Engine) ShardsOf(ref Ref) (s Stream, shards []Shard, err error) {
 		if s, err = find(r, ref); err != nil {
 			return nil
 		}
-		since := e.horizon(s)
+		since := e.Horizon(s)
 		for sh := range Shards.List(r, ref.Scope.Prefix(ref.Name)) {
 			if sh.Open() || !sh.ClosedAt.Before(since) {
 				shards = append(shards, sh)
@@ -300,8 +300,8 @@ func (e *Engine) ShardsOf(ref Ref) (s Stream, shards []Shard, err error) {
 	return s, shards, err
 }
 
-// horizon is the time before which the stream's records are expired.
-func (e *Engine) horizon(s Stream) time.Time {
+// Horizon is the time before which the stream's records are expired.
+func (e *Engine) Horizon(s Stream) time.Time {
 	return e.now().Add(-time.Duration(s.RetentionHours) * time.Hour)
 }
 

@@ -152,6 +152,16 @@ func (e *Engine) CheckOrdering(ref Ref, s string) error {
 	return nil
 }
 
+// IteratorOf says which stream an iterator is of.
+func (e *Engine) IteratorOf(ctx context.Context, iterator string) (Ref, error) {
+	r, err := e.owner(ctx)
+	if err != nil {
+		return Ref{}, err
+	}
+	t, err := r.unseal(iterator)
+	return t.ref(), err
+}
+
 // Batch is what a Read gives.
 type Batch struct {
 	Stream  Ref
@@ -194,7 +204,7 @@ func (e *Engine) Read(ctx context.Context, iterator string, limit int) (b Batch,
 	if limit <= 0 || limit > maxReadRecords {
 		limit = maxReadRecords
 	}
-	p, err := sh.read(ctx, place{t.Seq, t.Idx}, bound{limit, maxReadBytes, e.horizon(row).UnixMilli()})
+	p, err := sh.read(ctx, place{t.Seq, t.Idx}, bound{limit, maxReadBytes, e.Horizon(row).UnixMilli()})
 	if err != nil {
 		return b, failed(err)
 	}

@@ -251,7 +251,7 @@ func (r *reign) trim() error {
 			shards = append(shards, sh)
 		}
 		lv.mu.RUnlock()
-		since := r.e.horizon(s)
+		since := r.e.Horizon(s)
 		for _, sh := range shards {
 			errs = append(errs, r.trimShard(s, lv, sh, since))
 		}

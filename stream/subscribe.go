@@ -84,7 +84,7 @@ func (e *Engine) Subscribe(ctx context.Context, consumer, shard string, start St
 		if err != nil {
 			return 0
 		}
-		return e.horizon(row).UnixMilli()
+		return e.Horizon(row).UnixMilli()
 	}
 	return s, r.subscribe(s, fmt.Sprintf("%s:%s:%s:%s", ref.Account, ref.Name, shard, c.Name))
 }
