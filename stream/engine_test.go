@@ -381,3 +381,80 @@ func TestAccountLimits(t *testing.T) {
 	}
 	refused(t, err, LimitExceeded, "This request would exceed the shard limit for the account 000000000000 in us-east-1. Current shard count for the account: 10001. Limit: 20000. Number of additional shards that would have resulted from this request: 10000.")
 }
+
+// TestPutsDuringResharding holds the order of each partition key's records while
+// producers put and the shards change under them.
+func TestPutsDuringResharding(t *testing.T) {
+	f := newFixture(t)
+	ref := f.stream("s", 4)
+	const producers, each = 8, 60
+	done := make(chan error, producers)
+	for p := range producers {
+		go func() {
+			for i := range each {
+				out, err := f.Put(f.ctx, ref, Entry{PartitionKey: fmt.Sprint("p", p), Data: []byte(fmt.Sprint(i))}, numbered(i))
+				if err == nil {
+					err = out[0].Err
+				}
+				if err != nil {
+					done <- err
+					return
+				}
+			}
+			done <- nil
+		}()
+	}
+	left := producers
+	for i := 0; left > 0; i++ {
+		select {
+		case err := <-done:
+			must(t, err)
+			left--
+			continue
+		default:
+		}
+		f.clock.add(10 * time.Hour) // AWS's limit of ten scalings a day is not the subject
+		_, err := f.Rescale(f.ctx, ref, []int{8, 5, 7, 4}[i%4])
+		must(t, err)
+		f.active(ref)
+	}
+	must(t, f.SetRetention(f.ctx, ref, MaxRetentionHours, true))
+	f.active(ref)
+	got := map[string][]string{}
+	_, shards, err := f.ShardsOf(ref)
+	must(t, err)
+	for _, s := range shards {
+		it, err := f.Iterator(f.ctx, ref, s.ID(), horizon)
+		must(t, err)
+		b, err := f.Read(f.ctx, it, 0)
+		must(t, err)
+		for _, r := range b.Records {
+			got[r.PartitionKey] = append(got[r.PartitionKey], string(r.Data))
+		}
+	}
+	for p := range producers {
+		have := got[fmt.Sprint("p", p)]
+		if len(have) != each || !slices.IsSortedFunc(have, func(a, b string) int { return atoi(a) - atoi(b) }) {
+			t.Errorf("producer %d: %v", p, have)
+		}
+	}
+	if len(shards) < 5 {
+		t.Errorf("the shards changed too little: %d", len(shards))
+	}
+}
+
+// TestLargeRescale doubles a stream to the largest size: each shard is split once.
+func TestLargeRescale(t *testing.T) {
+	starts, w := even(5000), &Work{Count: 10000}
+	wanted := even(w.Count)
+	for steps := 0; ; steps++ {
+		s, ok := w.next(starts, wanted)
+		if !ok {
+			if steps != 5000 || len(starts) != 10000 {
+				t.Errorf("%d shards after %d steps", len(starts), steps)
+			}
+			return
+		}
+		starts = apply(starts, s)
+	}
+}

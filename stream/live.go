@@ -209,8 +209,8 @@ func (lv *live) enqueue(ref Ref, entries []Entry, out []Placed, wait *sync.WaitG
 	if lv.gone || len(lv.open) == 0 {
 		return nil, notFound(ref)
 	}
-	groups := make([]group, len(lv.open))
-	touched := make([]int, 0, min(len(entries), len(lv.open)))
+	slots := make([]int32, len(lv.open)) // where in groups a shard's is, plus one
+	groups := make([]*group, 0, min(len(entries), len(lv.open)))
 	bytes := 0
 	for i := range entries {
 		x := &entries[i]
@@ -222,20 +222,19 @@ func (lv *live) enqueue(ref Ref, entries []Entry, out []Placed, wait *sync.WaitG
 			key = HashOf(x.PartitionKey)
 		}
 		at := lv.route(key)
-		g := &groups[at]
-		if g.done == nil {
-			g.done = wait.Done
-			touched = append(touched, at)
+		if slots[at] == 0 {
+			groups = append(groups, &group{sh: lv.open[at], done: wait.Done})
+			slots[at] = int32(len(groups))
 		}
+		g := groups[slots[at]-1]
 		g.entries, g.placed = append(g.entries, x), append(g.placed, &out[i])
 	}
 	lv.bytes.Add(int64(bytes))
 	lv.records.Add(int64(len(entries)))
-	wait.Add(len(touched))
-	for _, at := range touched {
-		sh := lv.open[at]
-		if sh.enqueue(&groups[at], ref) {
-			leaders = append(leaders, sh)
+	wait.Add(len(groups))
+	for _, g := range groups {
+		if g.sh.enqueue(g, ref) {
+			leaders = append(leaders, g.sh)
 		}
 	}
 	return leaders, nil

@@ -269,11 +269,7 @@ func (r *reign) trimShard(s Stream, lv *live, sh *shard, since time.Time) error 
 	if sh.row.CreatedAt.After(since) {
 		return nil
 	}
-	seq, err := sh.seek(r.ctx, since.UnixMilli())
-	if err != nil {
-		return err
-	}
-	return sh.log.Trim(r.ctx, seq)
+	return sh.trim(r.ctx, since.UnixMilli())
 }
 
 // expire removes a closed shard; a log that is gone before its row is dropped

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"sort"
@@ -168,21 +169,50 @@ func (sh *shard) seek(ctx context.Context, since int64) (journal.Seq, error) {
 		return 0, err
 	}
 	sh.mu.Lock()
-	tip := sh.tip
+	low, tip := sh.low, sh.tip
 	sh.mu.Unlock()
 	var failure error
-	found := sort.Search(int(tip), func(i int) bool {
-		arrival, ok, err := sh.arrival(ctx, journal.Seq(i))
+	found := sort.Search(int(tip-low), func(i int) bool {
+		arrival, ok, err := sh.arrival(ctx, low+journal.Seq(i))
 		if err != nil {
 			failure = err
 		}
 		return err != nil || !ok || arrival >= since
 	})
-	return journal.Seq(found), failure
+	return low + journal.Seq(found), failure
+}
+
+// trim removes the records that arrived before a time.
+func (sh *shard) trim(ctx context.Context, since int64) error {
+	if err := sh.ready(ctx); err != nil {
+		return err
+	}
+	sh.mu.Lock()
+	low := sh.low
+	sh.mu.Unlock()
+	if oldest, ok, err := sh.arrival(ctx, low); err != nil || !ok || oldest >= since {
+		return err
+	}
+	seq, err := sh.seek(ctx, since)
+	if err != nil {
+		return err
+	}
+	sh.mu.Lock()
+	sh.low = seq
+	sh.mu.Unlock()
+	return sh.log.Trim(ctx, seq)
 }
 
 // arrival is when the first record from that number on came.
 func (sh *shard) arrival(ctx context.Context, from journal.Seq) (when int64, ok bool, err error) {
+	// Most numbers have a record, and one record costs less than a read, which
+	// fetches more than it is asked for.
+	if rs, err := sh.log.Get(ctx, from); err == nil {
+		_, when, err = head(rs[0].Data)
+		return when, err == nil, err
+	} else if !errors.Is(err, journal.ErrNotFound) {
+		return 0, false, err
+	}
 	for r, err := range sh.log.Read(ctx, from) {
 		if err != nil {
 			return 0, false, err

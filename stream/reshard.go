@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/bits"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
@@ -30,43 +31,42 @@ func near(a, b HashKey) bool {
 
 // next plans: it returns the next step from the open shards, which begin at
 // those keys, to what the work wants; none when that is reached. A plan that was
-// interrupted goes on from where it was.
-func (w *Work) next(starts []HashKey) (step, bool) {
+// interrupted goes on from where it was. wanted is even(w.Count).
+func (w *Work) next(starts, wanted []HashKey) (step, bool) {
 	switch {
 	case w.Split != nil:
-		return splitAt(starts, *w.Split, false)
+		at := sort.Search(len(starts), func(i int) bool { return w.Split.Less(starts[i]) }) - 1
+		return step{at: at, split: w.Split}, starts[at] != *w.Split
 	case w.Merge != nil:
 		if i := slices.Index(starts, *w.Merge); i > 0 {
 			return step{at: i - 1}, true
 		}
 	case w.Count > 0:
-		wanted := even(w.Count)
-		for _, k := range wanted {
-			if s, ok := splitAt(starts, k, true); ok {
-				return s, true
-			}
-		}
-		for i, k := range starts {
-			if i > 0 && !slices.ContainsFunc(wanted, func(x HashKey) bool { return near(x, k) }) {
-				return step{at: i - 1}, true
-			}
-		}
+		return towards(starts, wanted)
 	}
 	return step{}, false
 }
 
-// splitAt is the step that makes a shard begin at k, if none does; rough allows
-// for rounding.
-func splitAt(starts []HashKey, k HashKey, rough bool) (step, bool) {
-	for i, s := range starts {
-		if s == k || rough && near(s, k) {
-			return step{}, false
+// towards splits shards where wanted ones begin and none does, then merges away
+// those that begin where none is wanted.
+func towards(starts, wanted []HashKey) (s step, ok bool) {
+	i := 0
+	for _, k := range wanted {
+		for i < len(starts) && starts[i].Less(k) && !near(starts[i], k) {
+			if !ok && i > 0 {
+				s, ok = step{at: i - 1}, true // unless there is something to split
+			}
+			i++
 		}
-		if k.Less(s) {
+		if i == len(starts) || !near(starts[i], k) {
 			return step{at: i - 1, split: &k}, true
 		}
+		i++
 	}
-	return step{at: len(starts) - 1, split: &k}, true
+	if !ok && i < len(starts) {
+		return step{at: i - 1}, true
+	}
+	return s, ok
 }
 
 // errGone says that a stream is not there to be worked on, or being deleted.
@@ -74,6 +74,10 @@ var errGone = errors.New("stream: gone")
 
 // reshard takes steps until the work is done.
 func (r *reign) reshard(ctx context.Context, row Stream, lv *live) error {
+	var wanted []HashKey
+	if row.Work.Count > 0 {
+		wanted = even(row.Work.Count)
+	}
 	for {
 		lv.mu.RLock()
 		starts := make([]HashKey, len(lv.open))
@@ -81,7 +85,7 @@ func (r *reign) reshard(ctx context.Context, row Stream, lv *live) error {
 			starts[i] = sh.row.Start
 		}
 		lv.mu.RUnlock()
-		s, ok := row.Work.next(starts)
+		s, ok := row.Work.next(starts, wanted)
 		if !ok {
 			return nil
 		}

@@ -39,7 +39,7 @@ func TestPlan(t *testing.T) {
 		starts, w := even(from), &Work{Count: to}
 		steps := 0
 		for ; ; steps++ {
-			s, ok := w.next(starts)
+			s, ok := w.next(starts, even(w.Count))
 			if !ok {
 				break
 			}
@@ -71,16 +71,16 @@ func TestPlan(t *testing.T) {
 func TestSplitAndMergePlans(t *testing.T) {
 	starts := even(4)
 	k := starts[2].add(5)
-	if s, ok := (&Work{Split: &k}).next(starts); !ok || s.at != 2 || *s.split != k {
+	if s, ok := (&Work{Split: &k}).next(starts, nil); !ok || s.at != 2 || *s.split != k {
 		t.Errorf("split: %+v %v", s, ok)
 	}
-	if s, ok := (&Work{Split: &starts[2]}).next(starts); ok {
+	if s, ok := (&Work{Split: &starts[2]}).next(starts, nil); ok {
 		t.Errorf("a split that was made is planned again: %+v", s)
 	}
-	if s, ok := (&Work{Merge: &starts[3]}).next(starts); !ok || s.at != 2 || s.split != nil {
+	if s, ok := (&Work{Merge: &starts[3]}).next(starts, nil); !ok || s.at != 2 || s.split != nil {
 		t.Errorf("merge: %+v %v", s, ok)
 	}
-	if s, ok := (&Work{Merge: &k}).next(starts); ok {
+	if s, ok := (&Work{Merge: &k}).next(starts, nil); ok {
 		t.Errorf("a merge that was made is planned again: %+v", s)
 	}
 }

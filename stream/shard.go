@@ -34,6 +34,7 @@ type shard struct {
 	busy   bool          // a leader appends
 	idle   chan struct{} // closed when busy ends; nil where nobody waits
 	last   int64         // arrival of the newest chunk, unix milliseconds
+	low    journal.Seq   // nothing is below, as far as is known
 	tip    journal.Seq   // readers see what is below
 	wake   chan struct{} // closed when there is more to see; nil where nobody waits
 
@@ -42,6 +43,7 @@ type shard struct {
 
 // group is what one Put has for a shard.
 type group struct {
+	sh      *shard
 	entries []*Entry
 	placed  []*Placed // where to say what became of them
 	done    func()
