@@ -305,14 +305,24 @@ func (e *Engine) Horizon(s Stream) time.Time {
 	return e.now().Add(-time.Duration(s.RetentionHours) * time.Hour)
 }
 
-// Purge removes all streams of a scope and returns when they are gone.
-func (e *Engine) Purge(ctx context.Context, scope cluster.Scope) error {
+// Reset removes all that an account has, in all regions, and returns when it is
+// gone.
+func (e *Engine) Reset(ctx context.Context, account string) error {
+	err := e.db.Update(ctx, func(tx *store.Tx) error {
+		for c := range Commitments.List(tx, account+"/") {
+			Commitments.Delete(tx, c.Scope.Key())
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	changes, stop := e.db.Watch(Streams)
 	defer stop()
 	for {
 		var left []Stream
 		e.db.View(func(r store.Reader) error {
-			left = slices.Collect(Streams.List(r, scope.Prefix()))
+			left = slices.Collect(Streams.List(r, account+"/"))
 			return nil
 		})
 		if len(left) == 0 {

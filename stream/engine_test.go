@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"github.com/dhowhq/dhow/journal"
+	"github.com/dhowhq/dhow/journal/mem"
 )
 
 func TestPutAndRead(t *testing.T) {
@@ -339,7 +343,7 @@ func TestDelete(t *testing.T) {
 	must(t, f.Delete(f.ctx, ref, true))
 	_, err = f.Put(f.ctx, ref, numbered(1))
 	refused(t, err, NotFound, "Stream s under account 000000000000 not found.")
-	must(t, f.Purge(f.ctx, scope))
+	must(t, f.Reset(f.ctx, scope.Account))
 	names, err := f.j.Names(f.ctx, "")
 	must(t, err)
 	if _, cs, err := f.ConsumersOf(ref); len(names) != 0 || len(cs) != 0 || !Is(err, NotFound) {
@@ -456,5 +460,63 @@ func TestLargeRescale(t *testing.T) {
 			return
 		}
 		starts = apply(starts, s)
+	}
+}
+
+// gated is a journal whose appends wait for a gate.
+type gated struct {
+	*mem.Journal
+	entered, gate chan struct{}
+}
+
+func (j *gated) Open(ctx context.Context, name string, term int64) (journal.Log, error) {
+	l, err := j.Journal.Open(ctx, name, term)
+	return gatedLog{l, j}, err
+}
+
+type gatedLog struct {
+	journal.Log
+	j *gated
+}
+
+func (l gatedLog) Append(ctx context.Context, d journal.Durability, records ...[]byte) (journal.Seq, error) {
+	l.j.entered <- struct{}{}
+	<-l.j.gate
+	return l.Log.Append(ctx, d, records...)
+}
+
+// TestReshardingWaitsForAppends: a shard is not closed while records are on
+// their way into it, for a reader would not find them before its end.
+func TestReshardingWaitsForAppends(t *testing.T) {
+	j := &gated{mem.New(), make(chan struct{}, 10), make(chan struct{})}
+	f := newFixtureOn(t, j)
+	ref := f.stream("s", 1)
+	r, err := f.owner(f.ctx)
+	must(t, err)
+	row, err := f.Describe(ref)
+	must(t, err)
+	lv, err := r.stream(row)
+	must(t, err)
+	sh := lv.open[0]
+	put := make(chan Placed)
+	go func() { put <- f.put1(ref, "k", "x") }()
+	<-j.entered
+	_, err = f.Rescale(f.ctx, ref, 2)
+	must(t, err)
+	for waits := false; !waits; {
+		sh.mu.Lock()
+		waits = sh.idle != nil
+		sh.mu.Unlock()
+		if row, err = f.Describe(ref); err != nil || row.Status == types.StreamStatusActive {
+			t.Fatalf("the shard was split while a record was on its way into it: %v", err)
+		}
+	}
+	close(j.gate)
+	if p := <-put; p.Shard != ShardID(0) {
+		t.Errorf("the record went to %s", p.Shard)
+	}
+	f.active(ref)
+	if got, ended := f.all(ref, ShardID(0), horizon); len(got) != 1 || !ended {
+		t.Errorf("the parent has %v, ended %v", got, ended)
 	}
 }

@@ -13,12 +13,14 @@ import (
 
 	"github.com/dhowhq/dhow/journal"
 	"github.com/dhowhq/dhow/journal/mem"
+	"github.com/dhowhq/dhow/journal/pebble"
 )
 
 // faulty is a journal whose next appends fail when told to: with nothing
 // written, or with all written and an outcome that is not known.
 type faulty struct {
-	*mem.Journal
+	journal.Journal
+	reopen         func(journal.Journal) journal.Journal // closes it and opens it again
 	refuse, forget atomic.Int32 // how many appends
 }
 
@@ -117,7 +119,7 @@ func (m *model) reshard(t *rapid.T) {
 
 func (m *model) restart() {
 	m.f.stop()
-	j := &faulty{Journal: m.j.Journal.Reopen()}
+	j := &faulty{Journal: m.j.reopen(m.j.Journal), reopen: m.j.reopen}
 	m.j, m.f.j = j, j
 	m.f.start(m.f.db)
 }
@@ -256,11 +258,36 @@ func atoi(s string) (n int) {
 // and the order of a partition key's records stands, over resharding, restarts
 // in the middle of it, encryption, and a journal that fails.
 func TestModel(t *testing.T) {
-	j := &faulty{Journal: mem.New()}
+	t.Run("mem", func(t *testing.T) {
+		model1(t, &faulty{Journal: mem.New(), reopen: func(j journal.Journal) journal.Journal { return j.(*mem.Journal).Reopen() }}, 1)
+	})
+	t.Run("pebble", func(t *testing.T) {
+		dir := t.TempDir()
+		open := func(t testing.TB) journal.Journal {
+			j, err := pebble.Open(dir, pebble.Options{})
+			must(t, err)
+			return j
+		}
+		// A restart and a sync take their time: fewer of them.
+		model1(t, &faulty{Journal: open(t), reopen: func(j journal.Journal) journal.Journal {
+			must(t, j.Close())
+			return open(t)
+		}}, 8)
+	})
+}
+
+// model1 runs the property over a journal; one in rare of its cases.
+func model1(t *testing.T, j *faulty, rare int) {
 	f := newFixtureOn(t, j)
+	t.Cleanup(func() {
+		f.stop()
+		must(t, f.j.Close())
+	})
 	streams := 0
 	rapid.Check(t, func(t *rapid.T) {
-		streams++
+		if streams++; streams%rare != 0 {
+			return
+		}
 		ref := f.stream(fmt.Sprint("s", streams), rapid.IntRange(1, 4).Draw(t, "shards"))
 		m := &model{f: f, j: f.j.(*faulty), ref: ref, acked: map[string][]string{}, tried: map[string]bool{}, place: map[string]Placed{}}
 		t.Repeat(map[string]func(*rapid.T){

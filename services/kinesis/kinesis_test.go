@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/dhowhq/dhow/internal/awsapi/model"
+	"github.com/dhowhq/dhow/stream"
 )
 
 func TestEveryOperationIsServed(t *testing.T) {
@@ -185,7 +186,9 @@ func TestRecordRefusals(t *testing.T) {
 		{record(func(in *kinesis.PutRecordInput) { in.Data = make([]byte, 1<<20+1) }), "ValidationException", "Member must have length less than or equal to 1048576"},
 		{many, "ValidationException", "at 'records' failed to satisfy constraint: Member must have length less than or equal to 500"},
 		{large, "InvalidArgumentException", "Records size exceeds 10 MB limit"},
-		{iterator(func(in *kinesis.GetShardIteratorInput) { in.ShardIteratorType = types.ShardIteratorTypeAtSequenceNumber }), "InvalidArgumentException", "Request specified AT_SEQUENCE_NUMBER and no StartingSequenceNumber."},
+		{iterator(func(in *kinesis.GetShardIteratorInput) {
+			in.ShardIteratorType = types.ShardIteratorTypeAtSequenceNumber
+		}), "InvalidArgumentException", "Request specified AT_SEQUENCE_NUMBER and no StartingSequenceNumber."},
 		{iterator(func(in *kinesis.GetShardIteratorInput) { in.StartingSequenceNumber = ptr("5") }), "InvalidArgumentException", "Request specified TRIM_HORIZON and also a StartingSequenceNumber."},
 		{iterator(func(in *kinesis.GetShardIteratorInput) { in.ShardIteratorType = types.ShardIteratorTypeAtTimestamp }), "InvalidArgumentException", "Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP."},
 		{iterator(func(in *kinesis.GetShardIteratorInput) { in.ShardIteratorType = "NEVER" }), "ValidationException", "Member must satisfy enum value set: ["},
@@ -371,11 +374,11 @@ func TestAccountSettings(t *testing.T) {
 	if *l.OnDemandStreamCount != 1 || *l.OpenShardCount != 0 || *l.ShardLimit != 20000 || *l.OnDemandStreamCountLimit != 50 || *sum.StreamDescriptionSummary.OpenShardCount != 8 {
 		t.Errorf("limits %+v, shards %d", l, *sum.StreamDescriptionSummary.OpenShardCount)
 	}
-	c := commitment{Status: "ENABLED_UNTIL_EARLIEST_ALLOWED_END", StartedAt: time.Unix(0, 0)}
-	if got := c.settled(time.Unix(86399, 0)).Status; got != c.Status {
+	c2 := stream.Commitment{Status: "ENABLED_UNTIL_EARLIEST_ALLOWED_END", StartedAt: time.Unix(0, 0)}
+	if got := c2.Settled(time.Unix(86399, 0)).Status; got != c2.Status {
 		t.Errorf("before its end it is %s", got)
 	}
-	if got := c.settled(time.Unix(86400, 0)); got.Status != "DISABLED" || !got.EndedAt.Equal(time.Unix(86400, 0)) {
+	if got := c2.Settled(time.Unix(86400, 0)); got.Status != "DISABLED" || !got.EndedAt.Equal(time.Unix(86400, 0)) {
 		t.Errorf("at its end it is %+v", got)
 	}
 }

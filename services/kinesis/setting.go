@@ -146,36 +146,10 @@ func (a *API) UpdateStreamWarmThroughput(ctx context.Context, in *kinesis.Update
 	return &kinesis.UpdateStreamWarmThroughputOutput{StreamName: &s.Name, StreamARN: ptr(s.ARN()), WarmThroughput: warmth(s)}, nil
 }
 
-// commitment is an account's to a minimum of throughput, without which AWS lets
-// no stream be warm ("On-demand Advantage").
-type commitment struct {
-	cluster.Scope
-	Status    types.MinimumThroughputBillingCommitmentOutputStatus
-	StartedAt time.Time
-	EndedAt   time.Time
-}
-
-var commitments = store.NewTable("kinesis.commitments", func(c commitment) string { return c.Scope.Key() })
-
-// commitmentLife is how long a commitment cannot be ended.
-const commitmentLife = 24 * time.Hour
-
-// settled is the commitment at a time: one that was ended before it could be
-// ends by itself.
-func (c commitment) settled(now time.Time) commitment {
-	if c.Status == "" {
-		c.Status = types.MinimumThroughputBillingCommitmentOutputStatusDisabled
-	}
-	if end := c.StartedAt.Add(commitmentLife); c.Status == types.MinimumThroughputBillingCommitmentOutputStatusEnabledUntilEarliestAllowedEnd && !now.Before(end) {
-		c.Status, c.EndedAt = types.MinimumThroughputBillingCommitmentOutputStatusDisabled, end
-	}
-	return c
-}
-
-func (c commitment) wire() *types.MinimumThroughputBillingCommitmentOutput {
+func wireCommitment(c stream.Commitment) *types.MinimumThroughputBillingCommitmentOutput {
 	w := &types.MinimumThroughputBillingCommitmentOutput{Status: c.Status}
 	if !c.StartedAt.IsZero() {
-		w.StartedAt, w.EarliestAllowedEndAt = &c.StartedAt, ptr(c.StartedAt.Add(commitmentLife))
+		w.StartedAt, w.EarliestAllowedEndAt = &c.StartedAt, ptr(c.StartedAt.Add(stream.CommitmentLife))
 	}
 	if !c.EndedAt.IsZero() {
 		w.EndedAt = &c.EndedAt
@@ -183,13 +157,13 @@ func (c commitment) wire() *types.MinimumThroughputBillingCommitmentOutput {
 	return w
 }
 
-func (a *API) commitment(s cluster.Scope) (c commitment) {
+func (a *API) commitment(s cluster.Scope) (c stream.Commitment) {
 	a.db.View(func(r store.Reader) error {
-		c, _ = commitments.Get(r, s.Key())
+		c, _ = stream.Commitments.Get(r, s.Key())
 		return nil
 	})
 	c.Scope = s
-	return c.settled(time.Now())
+	return c.Settled(time.Now())
 }
 
 // mayWarm refuses a warm throughput to accounts without a commitment.
@@ -202,17 +176,17 @@ func (a *API) mayWarm(ctx context.Context, mibps *int32) error {
 
 // DescribeAccountSettings shows the account's commitment.
 func (a *API) DescribeAccountSettings(ctx context.Context, _ *kinesis.DescribeAccountSettingsInput) (*kinesis.DescribeAccountSettingsOutput, error) {
-	return &kinesis.DescribeAccountSettingsOutput{MinimumThroughputBillingCommitment: a.commitment(scope(ctx)).wire()}, nil
+	return &kinesis.DescribeAccountSettingsOutput{MinimumThroughputBillingCommitment: wireCommitment(a.commitment(scope(ctx)))}, nil
 }
 
 // UpdateAccountSettings begins or ends the account's commitment.
 func (a *API) UpdateAccountSettings(ctx context.Context, in *kinesis.UpdateAccountSettingsInput) (*kinesis.UpdateAccountSettingsOutput, error) {
 	s, now := scope(ctx), time.Now().UTC().Truncate(time.Millisecond)
-	var c commitment
+	var c stream.Commitment
 	err := a.db.Update(ctx, func(tx *store.Tx) error {
-		c, _ = commitments.Get(tx, s.Key())
+		c, _ = stream.Commitments.Get(tx, s.Key())
 		c.Scope = s
-		c = c.settled(now)
+		c = c.Settled(now)
 		on := c.Status != types.MinimumThroughputBillingCommitmentOutputStatusDisabled
 		switch want := in.MinimumThroughputBillingCommitment.Status == types.MinimumThroughputBillingCommitmentInputStatusEnabled; {
 		case want && !on:
@@ -220,15 +194,15 @@ func (a *API) UpdateAccountSettings(ctx context.Context, in *kinesis.UpdateAccou
 			c.Status = types.MinimumThroughputBillingCommitmentOutputStatusEnabled
 		case want:
 			c.Status = types.MinimumThroughputBillingCommitmentOutputStatusEnabled
-		case on && now.Before(c.StartedAt.Add(commitmentLife)):
+		case on && now.Before(c.StartedAt.Add(stream.CommitmentLife)):
 			c.Status = types.MinimumThroughputBillingCommitmentOutputStatusEnabledUntilEarliestAllowedEnd
 		case on:
 			c.Status, c.EndedAt = types.MinimumThroughputBillingCommitmentOutputStatusDisabled, now
 		}
-		return commitments.Put(tx, c)
+		return stream.Commitments.Put(tx, c)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &kinesis.UpdateAccountSettingsOutput{MinimumThroughputBillingCommitment: c.wire()}, nil
+	return &kinesis.UpdateAccountSettingsOutput{MinimumThroughputBillingCommitment: wireCommitment(c)}, nil
 }
