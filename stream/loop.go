@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
@@ -17,65 +18,99 @@ const (
 	rowsAtOnce  = 90 // of a transaction, which has room for 100
 )
 
-// loop does what the tables say, at once and after every change of theirs, and
-// what time brings.
+// loop does what the tables say, at once and after every change of theirs.
 func (r *reign) loop() {
+	var jobs sync.WaitGroup
+	defer jobs.Wait()
+	jobs.Go(r.tend)
 	changes, stop := r.e.db.Watch(Streams, Consumers) // before the first pass, so none is missed
 	defer stop()
-	trim, demand := time.NewTicker(trimEvery), time.NewTicker(demandEvery)
-	defer trim.Stop()
-	defer demand.Stop()
 	for {
-		var again <-chan time.Time
-		if err := r.pass(); err != nil && r.ctx.Err() == nil {
-			r.e.log.Warn("work on streams failed, will retry", "err", err)
-			again = time.After(retryAfter)
-		}
+		r.pass(&jobs)
 		select {
 		case <-r.ctx.Done():
 			return
 		case <-changes:
-		case <-again:
+		case <-r.again:
+		}
+	}
+}
+
+// tend does what time brings.
+func (r *reign) tend() {
+	trim, demand := time.NewTicker(trimEvery), time.NewTicker(demandEvery)
+	defer trim.Stop()
+	defer demand.Stop()
+	for {
+		select {
+		case <-r.ctx.Done():
+			return
 		case <-trim.C:
-			if err := r.trim(); err != nil && r.ctx.Err() == nil {
-				r.e.log.Warn("streams could not be trimmed, will retry", "err", err)
-			}
+			r.report("streams could not be trimmed, will retry", r.trim())
 		case <-demand.C:
-			if err := r.demand(); err != nil && r.ctx.Err() == nil {
-				r.e.log.Warn("on-demand streams could not be scaled, will retry", "err", err)
-			}
+			r.report("on-demand streams could not be scaled, will retry", r.demand())
 			r.forget(r.e.now())
 		}
 	}
 }
 
-// pass does what waits.
-func (r *reign) pass() error {
-	var streams []Stream
-	var consumers []Consumer
+func (r *reign) report(what string, err error) {
+	if err != nil && r.ctx.Err() == nil {
+		r.e.log.Warn(what, "err", err)
+	}
+}
+
+// pass begins what waits and is not under way. A stream that takes its time
+// holds up no other.
+func (r *reign) pass(jobs *sync.WaitGroup) {
 	r.e.db.View(func(rd store.Reader) error {
 		for s := range Streams.By(rd, "work", "waits") {
-			streams = append(streams, s)
+			r.begin(jobs, s.ID, func() error { return r.work(s.Ref()) })
 		}
 		for c := range Consumers.By(rd, "work", "waits") {
-			consumers = append(consumers, c)
+			r.begin(jobs, c.ARN(), func() error { return r.workOn(c) })
 		}
 		return nil
 	})
-	var errs []error
-	for _, s := range streams {
-		if err := r.work(s); err != nil && !errors.Is(err, errGone) && !Is(err, NotFound) {
-			errs = append(errs, err)
-		}
-	}
-	for _, c := range consumers {
-		errs = append(errs, r.workOn(c))
-	}
-	return errors.Join(errs...)
 }
 
-func (r *reign) work(s Stream) error {
+// begin does a piece of work, one at a time of each name, and has the tables
+// looked at again afterwards, a while later if it failed.
+func (r *reign) begin(jobs *sync.WaitGroup, name string, work func() error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.busy[name] {
+		return
+	}
+	r.busy[name] = true
+	jobs.Go(func() {
+		if err := work(); err != nil && !errors.Is(err, errGone) && !Is(err, NotFound) {
+			r.report("work on a stream failed, will retry", err)
+			select {
+			case <-time.After(retryAfter):
+			case <-r.ctx.Done():
+			}
+		}
+		r.mu.Lock()
+		delete(r.busy, name)
+		r.mu.Unlock()
+		select {
+		case r.again <- struct{}{}:
+		default:
+		}
+	})
+}
+
+// work does what a stream waits for. It looks at the row anew: until it is done
+// nobody changes what the row wants, but by deleting the stream.
+func (r *reign) work(ref Ref) error {
+	s, err := r.e.Describe(ref)
+	if err != nil {
+		return err
+	}
 	switch s.Status {
+	case types.StreamStatusActive:
+		return nil
 	case types.StreamStatusCreating:
 		if err := r.create(s); err != nil {
 			return err

@@ -21,7 +21,7 @@ import (
 type faulty struct {
 	journal.Journal
 	reopen         func(journal.Journal) journal.Journal // closes it and opens it again
-	refuse, forget atomic.Int32 // how many appends
+	refuse, forget atomic.Int32                          // how many appends
 }
 
 func (j *faulty) Open(ctx context.Context, name string, term int64) (journal.Log, error) {

@@ -19,7 +19,10 @@ type reign struct {
 	mu    sync.Mutex
 	lives map[string]*live // by stream id
 	subs  map[string]*Subscription
-	seen  map[string]demand // by stream id; the loop's
+	busy  map[string]bool   // what is being worked on
+	seen  map[string]demand // by stream id; tend's
+
+	again chan struct{} // capacity one: look at the tables
 }
 
 // Run owns the shards and does the work that calls have recorded, until ctx
@@ -28,7 +31,7 @@ type reign struct {
 //	db.Lead(ctx, "stream", engine.Run)
 func (e *Engine) Run(ctx context.Context) {
 	r := &reign{e: e, ctx: ctx, term: store.Term(ctx), lives: map[string]*live{},
-		subs: map[string]*Subscription{}, seen: map[string]demand{}}
+		subs: map[string]*Subscription{}, busy: map[string]bool{}, seen: map[string]demand{}, again: make(chan struct{}, 1)}
 	for {
 		var err error
 		if r.iterator, err = e.iteratorSealer(ctx); err == nil {

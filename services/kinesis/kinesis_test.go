@@ -544,3 +544,15 @@ func FuzzLike(f *testing.F) {
 		}
 	})
 }
+
+func FuzzPolicy(f *testing.F) {
+	f.Add(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["1"]},"Action":"*","Resource":"*"}]}`)
+	f.Add(`{"Statement":[{"Effect":"Deny","Principal":"*","Action":["kinesis:*"],"Resource":["*"]}]}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		const arn = "arn:aws:kinesis:r:1:stream/s"
+		p, err := parsePolicy(text, arn)
+		if err == nil && p.allows("2", "arn:aws:iam::2:root", "kinesis:PutRecord", arn) && !strings.Contains(text, "Allow") {
+			t.Errorf("allowed by %s", text)
+		}
+	})
+}
