@@ -65,7 +65,7 @@ func (r *reign) report(what string, err error) {
 func (r *reign) pass(jobs *sync.WaitGroup) {
 	r.e.db.View(func(rd store.Reader) error {
 		for s := range Streams.By(rd, "work", "waits") {
-			r.begin(jobs, s.ID, func() error { return r.work(s.Ref()) })
+			r.begin(jobs, s.ID, func() error { return r.work(s.Ref(), s.ID) })
 		}
 		for c := range Consumers.By(rd, "work", "waits") {
 			r.begin(jobs, c.ARN(), func() error { return r.workOn(c) })
@@ -103,8 +103,11 @@ func (r *reign) begin(jobs *sync.WaitGroup, name string, work func() error) {
 
 // work does what a stream waits for. It looks at the row anew: until it is done
 // nobody changes what the row wants, but by deleting the stream.
-func (r *reign) work(ref Ref) error {
+func (r *reign) work(ref Ref, id string) error {
 	s, err := r.e.Describe(ref)
+	if err == nil && s.ID != id {
+		err = errGone
+	}
 	if err != nil {
 		return err
 	}
