@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
+	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/internal/awsapi/model"
 	"github.com/dhowhq/dhow/stream"
 )
@@ -121,6 +122,16 @@ func TestListStreams(t *testing.T) {
 	}
 	_, err = f.c.ListStreams(f.ctx, &kinesis.ListStreamsInput{NextToken: ptr("nonsense")})
 	refused(t, err, "InvalidArgumentException", "NextToken is invalid.")
+}
+
+func TestNextTokensExpire(t *testing.T) {
+	ctx := awsapi.WithCall(context.Background(), &awsapi.Call{Service: "kinesis", Operation: "ListStreams", Account: account})
+	if _, err := parseToken(ctx, *newToken(ctx, token{After: "a"})); err != nil {
+		t.Error(err)
+	}
+	old := awsapi.Token(ctx, fmt.Sprintf(`{"m":%d,"a":"a"}`, time.Now().Add(-301*time.Second).UnixMilli()))
+	_, err := parseToken(ctx, *old)
+	refused(t, err, "ExpiredNextTokenException", "valid for 300 seconds")
 }
 
 func TestPutAndGet(t *testing.T) {
