@@ -520,3 +520,42 @@ func TestReshardingWaitsForAppends(t *testing.T) {
 		t.Errorf("the parent has %v, ended %v", got, ended)
 	}
 }
+
+func TestOnDemandStreamsGrow(t *testing.T) {
+	f := newFixture(t)
+	ref := f.stream("s", 0, func(s *Stream) { s.Mode = types.StreamModeOnDemand })
+	r, err := f.owner(f.ctx)
+	must(t, err)
+	must(t, r.demand())
+	for range 15 {
+		out, err := f.Put(f.ctx, ref, repeat(2100, numbered)...) // more than half of 4,000 a second
+		must(t, err)
+		for _, p := range out {
+			must(t, p.Err)
+		}
+		f.clock.add(time.Second)
+	}
+	must(t, r.demand())
+	f.active(ref)
+	_, shards, err := f.ShardsOf(ref)
+	must(t, err)
+	cover(t, shards, 8)
+	f.clock.add(15 * time.Second)
+	must(t, r.demand()) // idle: nothing more
+	_, shards, err = f.ShardsOf(ref)
+	must(t, err)
+	cover(t, shards, 8)
+	_, err = f.Rescale(f.ctx, ref, 4)
+	refused(t, err, Validation, "is in On-Demand mode")
+	must(t, f.SetMode(f.ctx, ref, types.StreamModeProvisioned, 0))
+	f.active(ref)
+	must(t, f.SetMode(f.ctx, ref, types.StreamModeOnDemand, 0))
+	f.active(ref)
+	refused(t, f.SetMode(f.ctx, ref, types.StreamModeProvisioned, 0), LimitExceeded, "was changed 2 times within 24 hours")
+	_, err = f.SetWarm(f.ctx, ref, 12)
+	must(t, err)
+	f.active(ref)
+	_, shards, err = f.ShardsOf(ref)
+	must(t, err)
+	cover(t, shards, 12)
+}

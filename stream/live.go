@@ -7,6 +7,7 @@ import (
 	"sort"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/dhowhq/dhow/store"
 )
@@ -48,7 +49,8 @@ func (k *keys) set(key []byte, encrypt bool) error {
 
 // live is a stream in the hands of its owner.
 type live struct {
-	id string
+	id   string
+	born time.Time // when this process took it up
 
 	mu     sync.RWMutex // held for writing while shards change
 	loaded bool
@@ -65,7 +67,7 @@ func (r *reign) stream(row Stream) (*live, error) {
 	r.mu.Lock()
 	lv := r.lives[row.ID]
 	if lv == nil {
-		lv = &live{id: row.ID, all: map[int]*shard{}}
+		lv = &live{id: row.ID, born: r.e.now(), all: map[int]*shard{}}
 		r.lives[row.ID] = lv
 	}
 	r.mu.Unlock()

@@ -357,6 +357,9 @@ func (r *reign) demand() error {
 		})
 		now := demand{r.e.now(), lv.bytes.Load(), lv.records.Load()}
 		before, ok := r.seen[id]
+		if !ok {
+			before = demand{at: lv.born}
+		}
 		r.seen[id] = now
 		if row.ID == "" {
 			delete(r.seen, id)
@@ -365,7 +368,7 @@ func (r *reign) demand() error {
 			r.mu.Unlock()
 			continue
 		}
-		if ok && row.Mode == types.StreamModeOnDemand && row.Status == types.StreamStatusActive {
+		if row.Mode == types.StreamModeOnDemand && row.Status == types.StreamStatusActive {
 			errs = append(errs, r.grow(row, wantedFor(before, now, row.OpenShards)))
 		}
 	}

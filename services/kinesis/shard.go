@@ -180,7 +180,7 @@ func (a *API) UpdateShardCount(ctx context.Context, in *kinesis.UpdateShardCount
 	return &kinesis.UpdateShardCountOutput{StreamName: &s.Name, StreamARN: ptr(s.ARN()), CurrentShardCount: ptr(int32(s.OpenShards)), TargetShardCount: in.TargetShardCount}, nil
 }
 
-// consumerRef takes a consumer's ARN apart and finds its stream.
+// consumerARN reports whether an ARN is a consumer's.
 func consumerARN(s string) bool {
 	p, err := arn.Parse(s)
 	return err == nil && len(p.Segments()) == 4 && p.Segments()[2] == "consumer"
