@@ -215,8 +215,11 @@ func (x *exchange) decode(o *operation, in reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	if x.t.proto == cborRPC {
-		return o.in.DecodeCBOR(body, in, seen)
+	switch x.t.proto {
+	case cborRPC:
+		return o.in.DecodeCBOR(body, codec.EpochSeconds, in, seen)
+	case awsCBOR:
+		return o.in.DecodeCBOR(body, codec.EpochMillis, in, seen)
 	}
 	return o.in.DecodeJSON(body, in, seen)
 }
@@ -234,9 +237,14 @@ func (x *exchange) answer(o *operation, out reflect.Value) error {
 	case cborRPC:
 		x.w.Header()["Smithy-Protocol"] = cborProtocol
 		if o.Output >= 0 {
-			b = o.out.AppendCBOR(b, out)
+			b = o.out.AppendCBOR(b, codec.EpochSeconds, out)
 		}
 		contentType = ctCBOR
+	case awsCBOR:
+		if o.Output >= 0 {
+			b = o.out.AppendCBOR(b, codec.EpochMillis, out)
+		}
+		contentType = ctAWSCBOR
 	case query:
 		b = x.appendQuery(b, o, out)
 		contentType = ctXML
@@ -257,6 +265,7 @@ var (
 	ctJSON       = []string{"application/json"}
 	ctXML        = []string{"text/xml"}
 	ctCBOR       = []string{"application/cbor"}
+	ctAWSCBOR    = []string{codec.AWSCBOR}
 	cborProtocol = []string{"rpc-v2-cbor"}
 	closing      = []string{"close"}
 )
