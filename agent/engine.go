@@ -157,7 +157,10 @@ func (e *engine) take(msg acs.Task) error {
 	case there && stop:
 		t.stop()
 		return nil
-	case there, dead:
+	case there:
+		t.setRole(acs.TaskApplication, msg.Role)
+		return nil
+	case dead:
 		return nil
 	}
 	err := t.begin(stop)

@@ -190,16 +190,7 @@ func (t *task) env(c *types.ContainerDefinition, id string) []string {
 	if t.eng.cfg.ServeAPI != nil && api != "" {
 		own = append(own, [2]string{"AWS_ENDPOINT_URL", api})
 	}
-	t.mu.Lock()
-	role := t.role
-	t.mu.Unlock()
-	switch {
-	case role == nil:
-	case t.mode() == network.Host && meta != "":
-		own = append(own, [2]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI", meta + "/v2/credentials/" + role.ID})
-	default:
-		own = append(own, [2]string{"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/" + role.ID})
-	}
+	own = append(own, t.roleEnv(meta)...)
 	set := make(map[string]bool, len(c.Environment))
 	for _, kv := range c.Environment {
 		set[deref(kv.Name)] = true

@@ -69,8 +69,6 @@ var unservedFields = []UnservedField{
 			return d.RuntimePlatform != nil && d.RuntimePlatform.OperatingSystemFamily != "" &&
 				d.RuntimePlatform.OperatingSystemFamily != types.OSFamilyLinux
 		}},
-	{"taskRoleArn", "containers get no credentials of the role; set keys in their environment",
-		func(d types.TaskDefinition) bool { return deref(d.TaskRoleArn) != "" }},
 	{"volumes[].configuredAtLaunch", "calls that configure such a volume are refused",
 		anyVolume(func(v types.Volume) bool { return deref(v.ConfiguredAtLaunch) })},
 	{"volumes[].dockerVolumeConfiguration.driver", "only local acts; volumes of other drivers are made as local ones",

@@ -103,8 +103,8 @@ func (c *session) pushSome(ctx context.Context, now time.Time, todo []placed) er
 			}
 			continue
 		}
-		if p.def != nil && c.srv.cfg.Roles != nil {
-			w.Role, w.ExecutionRole = c.srv.cfg.Roles(p.task, *p.def)
+		if p.task.Desired != cluster.Stopped {
+			w.Role, w.ExecutionRole = c.srv.roles(p, now)
 		}
 		m.Tasks = append(m.Tasks, w)
 	}
@@ -191,43 +191,4 @@ func (c *session) verifyStops(ctx context.Context, m *wire.TaskStopVerificationM
 		return err
 	}
 	return c.send(ctx, answer)
-}
-
-// sendRoles gives a freshly started agent the credentials of the tasks that it
-// runs already; new tasks bring their own.
-func (c *session) sendRoles(ctx context.Context) error {
-	if !c.sendCredentials || c.srv.cfg.Roles == nil {
-		return nil
-	}
-	var running []placed
-	err := c.srv.cfg.DB.View(func(r store.Reader) error {
-		for t := range cluster.Tasks.By(r, "node", c.node) {
-			if p := read(r, t); p.def != nil && !t.Last.Before(cluster.Running) {
-				running = append(running, p)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, p := range running {
-		task, execution := c.srv.cfg.Roles(p.task, *p.def)
-		for _, role := range []struct {
-			kind string
-			cred *wire.RoleCredentials
-		}{{wire.TaskApplication, task}, {wire.TaskExecution, execution}} {
-			if role.cred == nil {
-				continue
-			}
-			err := c.send(ctx, &wire.IAMRoleCredentialsMessage{
-				MessageID: cluster.NewUUID(), Task: p.task.ARN(), TaskCluster: cluster.ClusterARN(p.task.Scope, p.task.Cluster),
-				RoleType: role.kind, Credentials: role.cred,
-			})
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

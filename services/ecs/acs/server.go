@@ -18,7 +18,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/dhowhq/dhow/cluster"
-	wire "github.com/dhowhq/dhow/internal/acs"
+	"github.com/dhowhq/dhow/identity"
 	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/store"
 )
@@ -32,9 +32,11 @@ type Config struct {
 	// Account is the account that a request's credential is of: an instance of
 	// another account is not let in by it. Nil asks for none.
 	Account func(*http.Request) string
-	// Roles returns a task's credentials for its task and its execution role,
-	// nil where it has none. A nil Roles means that no task has any.
-	Roles func(t cluster.Task, def cluster.TaskDefinition) (task, execution *wire.RoleCredentials)
+	// Issuer makes the credentials of tasks' roles. Nil: tasks get none.
+	Issuer *identity.Issuer
+	// RoleLife is how long these credentials are good, unless their task ends
+	// before; 6 h if 0, as at AWS.
+	RoleLife time.Duration
 	// Heartbeat is the time between two heartbeats of a session; 9 s if 0. It
 	// must be well below Silence: an agent's answer to it is its sign of life.
 	Heartbeat time.Duration
@@ -73,6 +75,9 @@ func New(c Config) *Server {
 	if c.Silence == 0 {
 		c.Silence = 20 * time.Second
 	}
+	if c.RoleLife == 0 {
+		c.RoleLife = 6 * time.Hour
+	}
 	if c.Resend == 0 {
 		c.Resend = 10 * time.Second
 	}
@@ -100,7 +105,6 @@ type peer struct {
 	conn              *websocket.Conn
 	cluster, instance string // as the agent gave them
 	node              string
-	sendCredentials   bool
 }
 
 // maxFrame bounds what an agent may send in one message.
@@ -112,7 +116,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, clusterRef, inst
 		(&refusal{http.StatusServiceUnavailable, "ServerException", "The server is shutting down."}).write(w)
 		return
 	}
-	p := peer{cluster: clusterRef, instance: instance, sendCredentials: r.URL.Query().Get("sendCredentials") == "true"}
+	p := peer{cluster: clusterRef, instance: instance}
 	var refused *refusal
 	var err error
 	p.node, err = s.admit(r, instance)

@@ -81,11 +81,13 @@ func (c *session) loop(ctx context.Context, tasks, memberships <-chan struct{}) 
 	if err := c.push(ctx, time.Now()); err != nil {
 		return err
 	}
-	if err := c.sendRoles(ctx); err != nil {
+	if err := c.sendRoles(ctx, time.Now()); err != nil {
 		return err
 	}
 	beat := time.NewTicker(c.srv.cfg.Heartbeat)
 	defer beat.Stop()
+	renew := time.NewTicker(c.srv.cfg.RoleLife / renewals)
+	defer renew.Stop()
 	for {
 		var err error
 		select {
@@ -103,6 +105,8 @@ func (c *session) loop(ctx context.Context, tasks, memberships <-chan struct{}) 
 				c.goodbye("The container instance was deregistered.", websocket.StatusNormalClosure)
 				return nil
 			}
+		case now := <-renew.C:
+			err = c.sendRoles(ctx, now)
 		case m := <-c.verify:
 			err = c.verifyStops(ctx, m)
 		case now := <-beat.C:
