@@ -147,7 +147,8 @@ func (c *session) acked(message string) {
 	}
 }
 
-// sendManifest lists all that the node should have.
+// sendManifest lists all that the node should have, and what it should not have
+// any more.
 func (c *session) sendManifest(ctx context.Context) error {
 	m := &wire.TaskManifestMessage{
 		MessageID: cluster.NewUUID(), Cluster: c.cluster, ContainerInstance: c.instance,
@@ -158,6 +159,14 @@ func (c *session) sendManifest(ctx context.Context) error {
 			m.Tasks = append(m.Tasks, wire.TaskIdentifier{
 				Task: t.ARN(), Cluster: cluster.ClusterARN(t.Scope, t.Cluster),
 				DesiredStatus: string(t.Desired), DhowLastStatus: string(t.Last),
+			})
+		}
+		// The agent that has one of these asks whether to stop it, and the one
+		// that has not says so: either way it reports it as STOPPED.
+		for s := range cluster.Strays.By(r, "node", c.node) {
+			m.Tasks = append(m.Tasks, wire.TaskIdentifier{
+				Task: s.ARN(), Cluster: cluster.ClusterARN(s.Scope, s.Cluster),
+				DesiredStatus: string(cluster.Stopped), DhowLastStatus: string(cluster.Running),
 			})
 		}
 		return nil

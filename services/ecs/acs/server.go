@@ -41,8 +41,11 @@ type Config struct {
 	// must be well below Silence: an agent's answer to it is its sign of life.
 	Heartbeat time.Duration
 	// Silence is how long a node may say nothing before it counts as
-	// disconnected; 20 s if 0.
+	// disconnected; 20 s if 0. Nothing else comes of it.
 	Silence time.Duration
+	// Lost is how long a node may say nothing before its tasks are given up;
+	// three times Silence if 0.
+	Lost time.Duration
 	// Resend is how long a message may stay without an answer before it is
 	// sent again, twice as long each time; 10 s if 0.
 	Resend time.Duration
@@ -58,10 +61,8 @@ type Server struct {
 	cancel context.CancelFunc
 	live   sync.WaitGroup // sessions
 
-	mu    sync.Mutex
-	seats map[string]*seat // by node
-
-	metrics metrics
+	presence presence
+	metrics  metrics
 }
 
 // New returns a server over the store. Run it, too.
@@ -75,13 +76,22 @@ func New(c Config) *Server {
 	if c.Silence == 0 {
 		c.Silence = 20 * time.Second
 	}
+	if c.Lost == 0 {
+		c.Lost = 3 * c.Silence
+	}
 	if c.RoleLife == 0 {
 		c.RoleLife = 6 * time.Hour
 	}
 	if c.Resend == 0 {
 		c.Resend = 10 * time.Second
 	}
-	s := &Server{cfg: c, log: c.Log, seats: make(map[string]*seat)}
+	s := &Server{cfg: c, log: c.Log}
+	s.presence = presence{
+		log: c.Log, silence: c.Silence, lost: c.Lost, giveUp: s.giveUp, seats: make(map[string]*seat),
+		connect: func(ctx context.Context, node string, connected bool) error {
+			return cluster.SetConnected(ctx, c.DB, node, connected)
+		},
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }

@@ -44,10 +44,12 @@ func (s *Server) serveACS(ctx context.Context, p peer) error {
 	defer stopTasks()
 	memberships, stopMemberships := cluster.Instances.Notify(s.cfg.DB, "node", p.node)
 	defer stopMemberships()
-	if err := s.sit(ctx, c); err != nil {
+	var err error
+	c.seat, err = s.presence.sit(ctx, c.node, c)
+	defer c.seat.leave(c)
+	if err != nil {
 		return err
 	}
-	defer s.leave(c)
 	s.log.Info("node connected", "node", p.node)
 
 	ctx, cancel := context.WithCancel(ctx)
@@ -61,7 +63,7 @@ func (s *Server) serveACS(ctx context.Context, p peer) error {
 	defer late()
 	readErr := make(chan error, 1)
 	go func() { readErr <- c.read(reading); cancel() }()
-	err := c.loop(ctx, tasks, memberships)
+	err = c.loop(ctx, tasks, memberships)
 	if c.srv.ctx.Err() != nil {
 		c.goodbye("The server is shutting down.", websocket.StatusGoingAway)
 	}
