@@ -51,6 +51,10 @@ func (s *Server) serveACS(ctx context.Context, p peer) error {
 		return err
 	}
 	s.log.Info("node connected", "node", p.node)
+	// A kill may have left the nodes of a new cluster half enrolled.
+	if err := cluster.EnrollNode(ctx, s.cfg.DB, p.node); err != nil {
+		return err
+	}
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
