@@ -27,6 +27,7 @@ type engine struct {
 	resumed bool           // an earlier agent may have left things behind
 	tails   *logtail.Tailer
 	meta    *metadata
+	dns     hostDNS
 	vpcs    vpcs
 	samples samples
 	healthy chan struct{} // a token: health has changed
@@ -43,6 +44,7 @@ func newEngine(c Config) *engine {
 	e.reports = newReports(c.Log)
 	e.meta = newMetadata(e)
 	e.vpcs.net = c.Network
+	e.dns.eng = e
 	e.healthy = make(chan struct{}, 1)
 	return e
 }
@@ -69,6 +71,7 @@ func (e *engine) close() {
 		t.release()
 	}
 	e.meta.close()
+	e.dns.close()
 	e.work.Wait()
 	e.tails.Wait()
 }

@@ -108,6 +108,7 @@ func (t *task) takeUp() {
 		if err := t.eng.meta.serveHost(); err != nil {
 			t.log.Warn("cannot serve a task that was running", "err", err)
 		}
+		t.rewriteDNS()
 	default:
 		serve(t.id, vpc)
 	}
