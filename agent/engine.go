@@ -249,6 +249,9 @@ func (e *engine) cleanup(t *task) {
 		for _, k := range t.now().Containers {
 			e.retry("delete a container", func() error { return e.cfg.Driver.Delete(e.ctx, k.ID) })
 		}
+		if pid, ipc := t.shares(); pid || ipc {
+			e.retry("delete a container", func() error { return e.cfg.Driver.Delete(e.ctx, t.pauseID()) })
+		}
 		t.drainLogs(e.ctx, drainAtMost)
 		if t.reported(e.ctx) != nil {
 			return

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -68,10 +69,34 @@ func (t *task) hosts(c *types.ContainerDefinition, hostname, id string) []byte {
 			b.WriteByte('\n')
 		}
 	}
+	for _, l := range c.Links {
+		b.WriteString(t.linkHosts(l))
+	}
 	for _, h := range c.ExtraHosts {
 		b.WriteString(deref(h.IpAddress) + "\t" + deref(h.Hostname) + "\n")
 	}
 	return b.Bytes()
+}
+
+// linkHosts is the line by which a container finds another one that it is
+// linked to, as Docker writes it: by the alias, the host name that its
+// definition gives it, and the name. It is empty where the other has no
+// network.
+func (t *task) linkHosts(l string) string {
+	name, alias := link(l)
+	c := t.defOf(name)
+	id := containerID(t.id, name)
+	a := t.address(id)
+	if c == nil || a == "" {
+		return ""
+	}
+	names := []string{alias}
+	for _, n := range []string{deref(c.Hostname), name} {
+		if n != "" && !slices.Contains(names, n) {
+			names = append(names, n)
+		}
+	}
+	return a + "\t" + strings.Join(names, " ") + "\n"
 }
 
 // resolvConf names dhow's own name server, which the agent puts into each

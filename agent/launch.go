@@ -116,7 +116,7 @@ func (t *task) tryBring(c *types.ContainerDefinition, net *netwait) error {
 
 // await waits for c's dependencies.
 func (t *task) await(ctx context.Context, c *types.ContainerDefinition) error {
-	if len(c.DependsOn) == 0 {
+	if len(c.DependsOn) == 0 && len(startsAfter(c)) == 0 {
 		return nil
 	}
 	for {
@@ -171,6 +171,9 @@ func (t *task) run(ctx context.Context, c *types.ContainerDefinition, img driver
 	}
 	if err := t.openLog(ctx, c); err != nil {
 		return &failure{resourceInit, err}
+	}
+	if err := t.share(ctx, img, netns); err != nil {
+		return &failure{cannotCreate, err}
 	}
 	k := t.containerNow(name)
 	spec, err := t.spec(c, k.ID, img, netns)

@@ -33,10 +33,13 @@ type task struct {
 	cancel context.CancelFunc
 	idle   sync.WaitGroup // launch and restarts
 
+	sharing sync.Mutex // held while the pause is started; taken before mu
+
 	mu       sync.Mutex
 	st       state
 	changed  chan struct{} // closed, and replaced, with every change of st
 	stopping bool          // wind is at work
+	paused   bool          // the pause runs, see share
 	running  map[string]*running
 	eps      []*endpoint
 	addrs    map[string]string    // of bridge endpoints, by container id

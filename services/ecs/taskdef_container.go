@@ -3,6 +3,7 @@ package ecs
 import (
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
@@ -221,6 +222,10 @@ func checkCycles(d types.TaskDefinition) error {
 		}
 		for _, v := range c.VolumesFrom {
 			edges[deref(c.Name)] = append(edges[deref(c.Name)], deref(v.SourceContainer))
+		}
+		for _, l := range c.Links {
+			target, _, _ := strings.Cut(l, ":")
+			edges[deref(c.Name)] = append(edges[deref(c.Name)], target)
 		}
 	}
 	const visiting, done = 1, 2

@@ -12,7 +12,7 @@ import (
 // echoed, but does not act yet. A definition that uses one lists its path, and
 // so do its tasks, as a warning; docs/coverage.md lists them all.
 type UnservedField struct {
-	Path string // as in the API: containerDefinitions[].links
+	Path string // as in the API: containerDefinitions[].secrets
 	Note string // what happens instead
 	used func(types.TaskDefinition) bool
 }
@@ -29,8 +29,6 @@ var unservedFields = []UnservedField{
 		anyContainer(func(c types.ContainerDefinition) bool { return len(c.EnvironmentFiles) > 0 })},
 	{"containerDefinitions[].firelensConfiguration", "the container runs, but no logs are routed through it",
 		anyContainer(func(c types.ContainerDefinition) bool { return c.FirelensConfiguration != nil })},
-	{"containerDefinitions[].links", "linked containers are not found by name; awsvpc tasks share localhost instead",
-		anyContainer(func(c types.ContainerDefinition) bool { return len(c.Links) > 0 })},
 	{"containerDefinitions[].logConfiguration.logDriver", "only awslogs acts; other drivers' output is kept on the node as without one",
 		anyContainer(func(c types.ContainerDefinition) bool {
 			return c.LogConfiguration != nil && c.LogConfiguration.LogDriver != types.LogDriverAwslogs
@@ -53,10 +51,6 @@ var unservedFields = []UnservedField{
 		func(d types.TaskDefinition) bool { return deref(d.EnableFaultInjection) }},
 	{"ephemeralStorage", "a task's disk space is not limited",
 		func(d types.TaskDefinition) bool { return d.EphemeralStorage != nil }},
-	{"ipcMode", "containers have IPC namespaces of their own",
-		func(d types.TaskDefinition) bool { return d.IpcMode != "" && d.IpcMode != types.IpcModeNone }},
-	{"pidMode", "containers have process namespaces of their own",
-		func(d types.TaskDefinition) bool { return d.PidMode != "" }},
 	{"proxyConfiguration", "traffic goes past the proxy container",
 		func(d types.TaskDefinition) bool { return d.ProxyConfiguration != nil }},
 	{"runtimePlatform.cpuArchitecture", "an image for another architecture than the node's does not start",
