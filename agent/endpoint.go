@@ -88,13 +88,21 @@ func (t *task) attachContainer(ctx context.Context, c *types.ContainerDefinition
 	if err != nil {
 		return a, err
 	}
+	t.noteAddress(a)
+	return a, t.serve(ctx, e.ID, "")
+}
+
+// noteAddress remembers the address of one of the task's bridge endpoints.
+func (t *task) noteAddress(a network.Attachment) {
+	if a.Mode != network.Bridge {
+		return
+	}
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.addrs == nil {
 		t.addrs = make(map[string]string)
 	}
-	t.addrs[e.ID] = a.Address.Addr().String()
-	t.mu.Unlock()
-	return a, t.serve(ctx, e.ID, "")
+	t.addrs[a.ID] = a.Address.Addr().String()
 }
 
 // ports are the ports of a mapping: one, or a range of them.

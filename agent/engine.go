@@ -27,6 +27,7 @@ type engine struct {
 	resumed bool           // an earlier agent may have left things behind
 	tails   *logtail.Tailer
 	meta    *metadata
+	dns     hostDNS
 	vpcs    vpcs
 	samples samples
 	healthy chan struct{} // a token: health has changed
@@ -43,6 +44,7 @@ func newEngine(c Config) *engine {
 	e.reports = newReports(c.Log)
 	e.meta = newMetadata(e)
 	e.vpcs.net = c.Network
+	e.dns.eng = e
 	e.healthy = make(chan struct{}, 1)
 	return e
 }
@@ -69,6 +71,7 @@ func (e *engine) close() {
 		t.release()
 	}
 	e.meta.close()
+	e.dns.close()
 	e.work.Wait()
 	e.tails.Wait()
 }
@@ -157,7 +160,10 @@ func (e *engine) take(msg acs.Task) error {
 	case there && stop:
 		t.stop()
 		return nil
-	case there, dead:
+	case there:
+		t.setRole(acs.TaskApplication, msg.Role)
+		return nil
+	case dead:
 		return nil
 	}
 	err := t.begin(stop)
@@ -242,6 +248,9 @@ func (e *engine) cleanup(t *task) {
 	e.work.Go(func() {
 		for _, k := range t.now().Containers {
 			e.retry("delete a container", func() error { return e.cfg.Driver.Delete(e.ctx, k.ID) })
+		}
+		if pid, ipc := t.shares(); pid || ipc {
+			e.retry("delete a container", func() error { return e.cfg.Driver.Delete(e.ctx, t.pauseID()) })
 		}
 		t.drainLogs(e.ctx, drainAtMost)
 		if t.reported(e.ctx) != nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/driver"
+	"github.com/dhowhq/dhow/driver/sim"
 	"github.com/dhowhq/dhow/internal/acs"
 )
 
@@ -194,9 +195,16 @@ func TestSize(t *testing.T) {
 func specOf(t *testing.T, cfg Config, msg acs.Task) (driver.Spec, error) {
 	t.Helper()
 	cfg.DataDir = t.TempDir()
-	cfg.Log = logTo(t)
-	e := newEngine(cfg)
-	e.ctx = t.Context()
+	drv, err := sim.Open(sim.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer drv.Close()
+	if _, err := drv.Pull(t.Context(), driver.Pull{Ref: "busybox:1"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Driver = drv
+	e := idleEngine(t, cfg)
 	tk := newTask(e, msg)
 	if err := os.MkdirAll(tk.dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -302,8 +310,8 @@ func TestVolumes(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if src := s.Mounts[0].Source; !strings.Contains(src, c.want) {
-			t.Errorf("%s: mounted from %s", name, src)
+		if src := s.Mounts[0].Source; !strings.Contains(src, c.want) || s.Mounts[0].Fill == (name == "host") {
+			t.Errorf("%s: mounted as %+v", name, s.Mounts[0])
 		} else if st, err := os.Stat(src); err != nil || !st.IsDir() {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -72,10 +72,10 @@ const (
 	stateFile = "state.json"
 )
 
-// saveTask writes the task as it was sent, without its credentials: the
-// control plane sends them anew.
+// saveTask writes the task. Of its credentials it writes the name alone, which
+// containers get at their start: the control plane sends keys anew.
 func saveTask(dir string, t acs.Task) error {
-	t.Role, t.ExecutionRole = nil, nil
+	t.Role, t.ExecutionRole = withoutKeys(t.Role), nil
 	return writeJSON(dir, taskFile, t)
 }
 

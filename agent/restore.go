@@ -76,7 +76,9 @@ func (e *engine) sweep(ctx context.Context, list []driver.Container) error {
 	}
 	for _, a := range ends {
 		id, _, _ := strings.Cut(a.ID, "-")
-		if e.tasks[id] == nil {
+		if t := e.tasks[id]; t != nil {
+			t.noteAddress(a)
+		} else {
 			e.log.Info("removing a network endpoint that belongs to no task", "endpoint", a.ID)
 			if err := e.cfg.Network.Remove(ctx, a.ID); err != nil {
 				return err
@@ -108,6 +110,7 @@ func (t *task) takeUp() {
 		if err := t.eng.meta.serveHost(); err != nil {
 			t.log.Warn("cannot serve a task that was running", "err", err)
 		}
+		t.rewriteDNS()
 	default:
 		serve(t.id, vpc)
 	}
@@ -130,6 +133,7 @@ func (t *task) takeUp() {
 func (t *task) resume(found map[string]driver.Container) {
 	var ended []driver.Exit
 	t.mu.Lock()
+	t.paused = found[t.pauseID()].State == driver.Running
 	for i := range t.st.Containers {
 		k := &t.st.Containers[i]
 		c, there := found[k.ID]

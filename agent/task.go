@@ -26,22 +26,24 @@ type task struct {
 	arn string
 	id  string // the last part of the ARN
 	dir string
-	msg acs.Task              // as sent; not changed
+	msg acs.Task              // as sent, without its credentials; not changed
 	def *types.TaskDefinition // msg's, nil if there is none
 
 	ctx    context.Context // of the launch and of restarts; ends when the task is to stop
 	cancel context.CancelFunc
 	idle   sync.WaitGroup // launch and restarts
 
+	sharing sync.Mutex // held while the pause is started; taken before mu
+
 	mu       sync.Mutex
 	st       state
 	changed  chan struct{} // closed, and replaced, with every change of st
 	stopping bool          // wind is at work
+	paused   bool          // the pause runs, see share
 	running  map[string]*running
 	eps      []*endpoint
-	addrs    map[string]string // of bridge endpoints, by container id
-	role     *acs.RoleCredentials
-	execRole *acs.RoleCredentials
+	addrs    map[string]string    // of bridge endpoints, by container id
+	role     *acs.RoleCredentials // of the task role; after a restart without keys until these are sent
 
 	report report
 }
@@ -76,7 +78,8 @@ func bareTask(e *engine, msg acs.Task) *task {
 	t.log = e.log.With("task", t.id)
 	t.dir = filepath.Join(e.cfg.DataDir, "tasks", t.id)
 	t.ctx, t.cancel = context.WithCancel(e.ctx)
-	t.role, t.execRole = msg.Role, msg.ExecutionRole
+	t.role = msg.Role
+	t.msg.Role, t.msg.ExecutionRole = withoutKeys(msg.Role), nil
 	if msg.Dhow != nil {
 		t.def = msg.Dhow.Definition
 	}

@@ -7,8 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"path"
 	"strings"
 	"testing"
@@ -75,11 +73,7 @@ func newStack(t *testing.T, p *platform, account string) *stack {
 // pushHello builds the image with the verb that users have.
 func (s *stack) pushHello(t *testing.T) {
 	t.Helper()
-	c := exec.Command(dhow, "image", "build", "-t", "hello:1", hello)
-	c.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+s.p.url, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID="+s.account)
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	push(t, s.p, s.account, "hello:1", hello)
 }
 
 // register makes a revision whose answers carry version.

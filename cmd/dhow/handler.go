@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/identity"
 	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/services/ec2"
 	"github.com/dhowhq/dhow/services/ecr"
@@ -51,7 +52,7 @@ func (p *platform) handler() http.Handler {
 	// Who is let in without credentials must not be a page of another site in
 	// the browser of somebody on this machine.
 	guard := http.NewCrossOriginProtection()
-	guarded, api := guard.Handler(own), guard.Handler(p.api)
+	guarded, api := guard.Handler(p.named(own)), guard.Handler(p.api)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h, ok := p.balancer.Match(r.Host); ok {
 			h.ServeHTTP(w, r)
@@ -68,9 +69,28 @@ func (p *platform) handler() http.Handler {
 	})
 }
 
+// named refuses a call to one of dhow's own paths that comes with a key of
+// dhow's which is not good, and notes the account of one that is.
+func (p *platform) named(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s, err := identity.Parse(r); err == nil && identity.Issued(s.AccessKey) {
+			c := &awsapi.Call{AccessKey: s.AccessKey}
+			if err := p.auth.Authorize(r, c); err != nil {
+				http.Error(w, err.Error(), http.StatusForbidden)
+				return
+			}
+			r = r.WithContext(awsapi.WithCall(r.Context(), c))
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
 // callScope is the account and region of a call to one of dhow's own paths:
 // its signature's where it has one, as for the AWS APIs.
 func (p *platform) callScope(r *http.Request) cluster.Scope {
 	account, region := p.api.Scope(r)
+	if c := awsapi.CallFrom(r.Context()); c.Account != "" {
+		account = c.Account
+	}
 	return cluster.Scope{Account: account, Region: region}
 }

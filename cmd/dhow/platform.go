@@ -48,6 +48,7 @@ type platform struct {
 	journal  journal.Journal // messages
 	streams  *stream.Engine
 	identity identity.Node
+	auth     identity.Open
 	cidr     netip.Prefix // of the default VPCs
 	balancer *lb.Engine
 	deploy   *deploy.Engine
@@ -102,7 +103,7 @@ func newPlatform(ctx context.Context, c *upCmd, log *slog.Logger) (_ *platform, 
 	if p.cidr, err = p.defaultCIDR(ctx); err != nil {
 		return nil, err
 	}
-	return p, p.assemble()
+	return p, p.assemble(ctx)
 }
 
 func (p *platform) openStore(ctx context.Context) (err error) {
@@ -177,7 +178,7 @@ func (p *platform) defaultCIDR(ctx context.Context) (netip.Prefix, error) {
 }
 
 // assemble builds the engines and faces over the open store.
-func (p *platform) assemble() (err error) {
+func (p *platform) assemble(ctx context.Context) (err error) {
 	p.balancer = lb.New(lb.Config{DB: p.db, Log: p.log, API: p.cmd.Listen, ExtraAddrs: p.insideAddrs, Dial: p.dialTarget, Instance: p.instanceAddress})
 	p.deploy = deploy.New(deploy.Config{DB: p.db, Log: p.log, Targets: targets{p.balancer}})
 	if p.outlet, err = outlet.New(outlet.Config{DB: p.db, Log: p.log, Render: ecs.EventRenderer(p.db)}); err != nil {
@@ -191,9 +192,14 @@ func (p *platform) assemble() (err error) {
 		return err
 	}
 	p.streams = stream.New(stream.Config{DB: p.db, Journal: p.journal, Log: p.log})
-	auth := identity.Open{Node: p.identity}
-	p.acs = acs.New(acs.Config{DB: p.db, Log: p.log, Auth: auth, Account: func(r *http.Request) string { return p.callScope(r).Account }})
-	p.api, err = awsapi.New(awsapi.Config{Account: p.cmd.Account, Region: p.cmd.Region, Auth: auth, Log: p.log, Observe: p.metrics.observe}, p.services()...)
+	issuer, err := identity.OpenIssuer(ctx, p.db, acs.TaskAlive(p.db))
+	if err != nil {
+		return err
+	}
+	p.auth = identity.Open{Node: p.identity, Issuer: issuer}
+	p.acs = acs.New(acs.Config{DB: p.db, Log: p.log, Auth: p.auth, Issuer: issuer,
+		Account: func(r *http.Request) string { return p.callScope(r).Account }})
+	p.api, err = awsapi.New(awsapi.Config{Account: p.cmd.Account, Region: p.cmd.Region, Auth: p.auth, Log: p.log, Observe: p.metrics.observe}, p.services()...)
 	return err
 }
 

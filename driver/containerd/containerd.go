@@ -65,6 +65,7 @@ type Driver struct {
 	parents cgroupParents
 	exits   exitQueue
 	gate    gate
+	fills   fillLocks
 }
 
 var _ driver.Driver = (*Driver)(nil)

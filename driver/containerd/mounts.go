@@ -68,7 +68,7 @@ func (d *Driver) mounts(spec *specs.Spec, s driver.Spec) error {
 		{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"nosuid", "noexec", "nodev", "relatime", access}},
 	}
 	list = append(list, d.ipcMounts(s)...)
-	if s.Init {
+	if s.Init || s.Pause {
 		init := d.findInit()
 		if init == "" {
 			return fmt.Errorf("this node has no init to run: put dhow-init beside the dhow program or into PATH")

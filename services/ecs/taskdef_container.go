@@ -235,6 +235,10 @@ func checkCycles(d types.TaskDefinition) error {
 		for _, v := range c.VolumesFrom {
 			edges[deref(c.Name)] = append(edges[deref(c.Name)], deref(v.SourceContainer))
 		}
+		for _, l := range c.Links {
+			target, _, _ := strings.Cut(l, ":")
+			edges[deref(c.Name)] = append(edges[deref(c.Name)], target)
+		}
 	}
 	const visiting, done = 1, 2
 	state := map[string]int{}

@@ -94,6 +94,10 @@ func TestRefusedDefinitions(t *testing.T) {
 			and(container{Name: ptr("b"), Image: ptr("a"), Memory: n(4), DependsOn: []types.ContainerDependency{{ContainerName: ptr("app"), Condition: "START"}}})(in)
 			in.ContainerDefinitions[0].DependsOn = []types.ContainerDependency{{ContainerName: ptr("b"), Condition: "START"}}
 		}, "circular dependency"},
+		{func(in *input) {
+			and(container{Name: ptr("b"), Image: ptr("a"), Memory: n(4), Links: []string{"app:store"}})(in)
+			in.ContainerDefinitions[0].VolumesFrom = []types.VolumeFrom{{SourceContainer: ptr("b")}}
+		}, "circular dependency"},
 		{first(func(c *container) { c.HealthCheck = &types.HealthCheck{} }), "Health check command should not be null or empty"},
 		{first(func(c *container) { c.HealthCheck = &types.HealthCheck{Command: []string{"CMD", "a"}, Interval: n(4)} }), "Invalid 'healthCheck.interval'"},
 		{first(func(c *container) {

@@ -290,9 +290,9 @@ func TestUnserved(t *testing.T) {
 	if got := unserved(types.TaskDefinition{ContainerDefinitions: []types.ContainerDefinition{{Name: ptr("a")}}}); got != nil {
 		t.Errorf("a plain definition: %v", got)
 	}
-	got := unserved(types.TaskDefinition{PidMode: types.PidModeTask,
-		ContainerDefinitions: []types.ContainerDefinition{{Secrets: []types.Secret{{}}, Links: []string{"a"}}}})
-	if fmt.Sprint(got) != "[containerDefinitions[].links containerDefinitions[].secrets pidMode]" {
+	got := unserved(types.TaskDefinition{EphemeralStorage: &types.EphemeralStorage{SizeInGiB: 30},
+		ContainerDefinitions: []types.ContainerDefinition{{Secrets: []types.Secret{{}}}}})
+	if fmt.Sprint(got) != "[containerDefinitions[].secrets ephemeralStorage]" {
 		t.Error(got)
 	}
 	// What acts is not warned of.

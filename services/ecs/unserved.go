@@ -12,7 +12,7 @@ import (
 // echoed, but does not act yet. A definition that uses one lists its path, and
 // so do its tasks, as a warning; docs/coverage.md lists them all.
 type UnservedField struct {
-	Path string // as in the API: containerDefinitions[].links
+	Path string // as in the API: containerDefinitions[].secrets
 	Note string // what happens instead
 	used func(types.TaskDefinition) bool
 }
@@ -23,7 +23,7 @@ func UnservedFields() []UnservedField { return slices.Clone(unservedFields) }
 var unservedFields = []UnservedField{
 	{"containerDefinitions[].credentialSpecs", "the container starts without a gMSA identity",
 		anyContainer(func(c types.ContainerDefinition) bool { return len(c.CredentialSpecs) > 0 })},
-	{"containerDefinitions[].dockerSecurityOptions", "but for no-new-privileges the container runs under the node's default profiles",
+	{"containerDefinitions[].dockerSecurityOptions", "apart from no-new-privileges the container runs under the node's default profiles",
 		anyContainer(func(c types.ContainerDefinition) bool {
 			return slices.ContainsFunc(c.DockerSecurityOptions, func(o string) bool { return !strings.HasPrefix(o, "no-new-privileges") })
 		})},
@@ -31,8 +31,6 @@ var unservedFields = []UnservedField{
 		anyContainer(func(c types.ContainerDefinition) bool { return len(c.EnvironmentFiles) > 0 })},
 	{"containerDefinitions[].firelensConfiguration", "the container runs, but no logs are routed through it",
 		anyContainer(func(c types.ContainerDefinition) bool { return c.FirelensConfiguration != nil })},
-	{"containerDefinitions[].links", "linked containers are not found by name; awsvpc tasks share localhost instead",
-		anyContainer(func(c types.ContainerDefinition) bool { return len(c.Links) > 0 })},
 	{"containerDefinitions[].logConfiguration.logDriver", "a task with another driver than awslogs, json-file and none does not start",
 		anyContainer(func(c types.ContainerDefinition) bool {
 			return c.LogConfiguration != nil && !slices.Contains(logDrivers, c.LogConfiguration.LogDriver)
@@ -55,10 +53,6 @@ var unservedFields = []UnservedField{
 		func(d types.TaskDefinition) bool { return deref(d.EnableFaultInjection) }},
 	{"ephemeralStorage", "a task's disk space is not limited",
 		func(d types.TaskDefinition) bool { return d.EphemeralStorage != nil }},
-	{"ipcMode", "with task containers have IPC namespaces of their own; host and none act",
-		func(d types.TaskDefinition) bool { return d.IpcMode == types.IpcModeTask }},
-	{"pidMode", "with task containers have process namespaces of their own; host acts",
-		func(d types.TaskDefinition) bool { return d.PidMode == types.PidModeTask }},
 	{"proxyConfiguration", "traffic goes past the proxy container",
 		func(d types.TaskDefinition) bool { return d.ProxyConfiguration != nil }},
 	{"runtimePlatform.cpuArchitecture", "an image for another architecture than the node's does not start",
@@ -71,8 +65,6 @@ var unservedFields = []UnservedField{
 			return d.RuntimePlatform != nil && d.RuntimePlatform.OperatingSystemFamily != "" &&
 				d.RuntimePlatform.OperatingSystemFamily != types.OSFamilyLinux
 		}},
-	{"taskRoleArn", "containers get no credentials of the role; set keys in their environment",
-		func(d types.TaskDefinition) bool { return deref(d.TaskRoleArn) != "" }},
 	{"volumes[].configuredAtLaunch", "calls that configure such a volume are refused, and without one its tasks do not start",
 		anyVolume(func(v types.Volume) bool { return deref(v.ConfiguredAtLaunch) })},
 	{"volumes[].dockerVolumeConfiguration.driver", "a task with another driver than local does not start",
