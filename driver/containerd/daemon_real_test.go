@@ -135,7 +135,7 @@ func TestCrashLeftovers(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Create was cut off after the snapshot.
-	if _, err := d.snap.Prepare(t.Context(), "dhow-orphan", im.chain, snapshots.WithLabels(map[string]string{ownerLabel: "orphan", gcRootLabel: "x"})); err != nil {
+	if _, err := d.snap.Prepare(t.Context(), "dhow-orphan", im.base, snapshots.WithLabels(map[string]string{ownerLabel: "orphan", gcRootLabel: "x"})); err != nil {
 		t.Fatal(err)
 	}
 	// Start was cut off after the task's creation.
