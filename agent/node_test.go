@@ -198,7 +198,7 @@ func specOf(t *testing.T, cfg Config, msg acs.Task) (driver.Spec, error) {
 	e := newEngine(cfg)
 	e.ctx = t.Context()
 	tk := newTask(e, msg)
-	if err := os.MkdirAll(tk.dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(cfg.DataDir, "etc"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	c := &tk.def.ContainerDefinitions[0]

@@ -24,8 +24,8 @@ type task struct {
 	eng *engine
 	log *slog.Logger
 	arn string
-	id  string // the last part of the ARN
-	dir string
+	id  string                // the last part of the ARN
+	dir string                // of its own volumes; there if it has some
 	msg acs.Task              // as sent; not changed
 	def *types.TaskDefinition // msg's, nil if there is none
 
@@ -124,7 +124,7 @@ func essential(c *types.ContainerDefinition) bool { return c.Essential == nil ||
 func (t *task) change(f func(s *state)) {
 	t.mu.Lock()
 	f(&t.st)
-	err := saveState(t.dir, &t.st)
+	err := t.saveState()
 	last := t.st.Last
 	close(t.changed)
 	t.changed = make(chan struct{})
