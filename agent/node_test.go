@@ -268,6 +268,26 @@ func TestSpec(t *testing.T) {
 	}
 }
 
+// A task has a cgroup of its own if it has limits, or several containers.
+func TestCgroup(t *testing.T) {
+	a, b := of("a", "busybox:1"), of("b", "busybox:1")
+	limited := vpcTask("172.31.0.9", a)
+	limited.Dhow.Definition.Memory = aws.String("64")
+	for name, c := range map[string]struct {
+		msg acs.Task
+		own bool
+	}{
+		"alone":   {vpcTask("172.31.0.9", a), false},
+		"limited": {limited, true},
+		"two":     {vpcTask("172.31.0.9", a, b), true},
+	} {
+		s, err := specOf(t, Config{}, c.msg)
+		if err != nil || (s.CgroupParent != "") != c.own || c.own && s.CgroupParent != lastPart(c.msg.ARN) {
+			t.Errorf("%s: cgroup %q, %v", name, s.CgroupParent, err)
+		}
+	}
+}
+
 func TestVolumes(t *testing.T) {
 	with := func(v types.Volume, others ...types.ContainerDefinition) acs.Task {
 		v.Name = aws.String("v")
