@@ -88,7 +88,7 @@ func New(c Config) (*Agent, error) {
 	if c.CPU <= 0 || c.Memory <= 0 {
 		return nil, fmt.Errorf("agent: a node of %d CPU units and %d MiB can run nothing: give it more", c.CPU, c.Memory)
 	}
-	for _, dir := range []string{"tasks", "logs", "volumes"} {
+	for _, dir := range []string{"tasks", "etc", "logs", "volumes"} {
 		if err := os.MkdirAll(filepath.Join(c.DataDir, dir), 0o700); err != nil {
 			return nil, fmt.Errorf("agent: data directory: %w", err)
 		}

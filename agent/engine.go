@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/dhowhq/dhow/agent/logtail"
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/internal/acs"
+	"github.com/dhowhq/dhow/internal/register"
 )
 
 // engine runs the node's tasks. It does not need the control plane for it.
@@ -23,8 +23,9 @@ type engine struct {
 	reports *reports
 	ctx     context.Context // ends with the agent
 	cancel  context.CancelFunc
-	work    sync.WaitGroup // cleanups and the loop over exits
-	resumed bool           // an earlier agent may have left things behind
+	records *register.Register // of tasks, by id
+	work    sync.WaitGroup     // cleanups and the loop over exits
+	resumed bool               // an earlier agent may have left things behind
 	tails   *logtail.Tailer
 	meta    *metadata
 	dns     hostDNS
@@ -74,6 +75,7 @@ func (e *engine) close() {
 	e.dns.close()
 	e.work.Wait()
 	e.tails.Wait()
+	e.records.Close()
 }
 
 // hostMetadata is where tasks in host mode find the metadata endpoint.
@@ -182,13 +184,10 @@ func (e *engine) lose(arn, clusterARN string) error {
 	return e.take(msg)
 }
 
-// begin puts a new task on disk and starts it, or reports it STOPPED at once if
+// begin records a new task and starts it, or reports it STOPPED at once if
 // it is not wanted any more.
 func (t *task) begin(stop bool) error {
-	if err := os.MkdirAll(t.dir, 0o700); err != nil {
-		return err
-	}
-	if err := saveTask(t.dir, t.msg); err != nil {
+	if err := t.saveTask(); err != nil {
 		return err
 	}
 	if stop || t.def == nil {
@@ -196,7 +195,7 @@ func (t *task) begin(stop bool) error {
 		return nil
 	}
 	t.mu.Lock()
-	err := saveState(t.dir, &t.st)
+	err := t.saveState()
 	t.mu.Unlock()
 	if err != nil {
 		return err
@@ -257,7 +256,8 @@ func (e *engine) cleanup(t *task) {
 			return
 		}
 		t.dropLogs()
-		e.retry("remove a task's directory", func() error { return os.RemoveAll(t.dir) })
+		e.retry("remove a task's files", t.removeFiles)
+		e.retry("remove a task's records", func() error { return e.dropRecords(t.id) })
 		if e.ctx.Err() == nil {
 			e.forget(t)
 		}

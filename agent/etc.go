@@ -2,6 +2,8 @@ package agent
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,26 +20,36 @@ import (
 // have the same ones unless their definition adds to them.
 func (t *task) etc(c *types.ContainerDefinition, id string) (mounts []driver.Mount, hostname string, err error) {
 	hostname = t.hostname(c, id)
-	dir := filepath.Join(t.dir, id)
-	if err := os.MkdirAll(dir, 0o711); err != nil {
-		return nil, "", err
-	}
-	files := []struct {
-		name string
-		text []byte
-	}{
-		{"hosts", t.hosts(c, hostname, id)},
-		{"hostname", []byte(hostname + "\n")},
-		{"resolv.conf", t.resolvConf(c)},
-	}
-	for _, f := range files {
-		p := filepath.Join(dir, f.name)
-		if err := os.WriteFile(p, f.text, 0o644); err != nil {
+	texts := [][]byte{t.hosts(c, hostname, id), []byte(hostname + "\n"), t.resolvConf(c)}
+	for i, name := range etcFiles {
+		p := t.eng.etcPath(id, name)
+		if err := os.WriteFile(p, texts[i], 0o644); err != nil {
 			return nil, "", err
 		}
-		mounts = append(mounts, driver.Mount{Type: "bind", Source: p, Target: "/etc/" + f.name})
+		mounts = append(mounts, driver.Mount{Type: "bind", Source: p, Target: "/etc/" + name})
 	}
 	return mounts, hostname, nil
+}
+
+// etcFiles are the files that etc writes. They lie in one directory for all
+// containers: one for each would take as long to make as a file more.
+var etcFiles = []string{"hosts", "hostname", "resolv.conf"}
+
+func (e *engine) etcPath(container, name string) string {
+	return filepath.Join(e.cfg.DataDir, "etc", container+"."+name)
+}
+
+// removeFiles removes the files and volumes that end with the task.
+func (t *task) removeFiles() error {
+	var errs []error
+	for _, k := range t.now().Containers {
+		for _, name := range etcFiles {
+			if err := os.Remove(t.eng.etcPath(k.ID, name)); !errors.Is(err, fs.ErrNotExist) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errors.Join(append(errs, os.RemoveAll(t.dir))...)
 }
 
 func (t *task) hostname(c *types.ContainerDefinition, id string) string {
@@ -151,7 +163,7 @@ func (t *task) ownDNS() []string {
 // answered now: it may be elsewhere than in the agent's earlier life.
 func (t *task) rewriteDNS() {
 	for _, k := range t.now().Containers {
-		file := filepath.Join(t.dir, k.ID, "resolv.conf")
+		file := t.eng.etcPath(k.ID, "resolv.conf")
 		if _, err := os.Stat(file); err != nil {
 			continue // it was never made
 		}

@@ -77,7 +77,7 @@ func TestHostDNS(t *testing.T) {
 	defer l.Close()
 	later := withDNS(t, dir)
 	moved := hostTask(later, c)
-	file := filepath.Join(moved.dir, moved.st.Containers[0].ID, "resolv.conf")
+	file := later.etcPath(moved.st.Containers[0].ID, "resolv.conf")
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -206,7 +206,7 @@ func specOf(t *testing.T, cfg Config, msg acs.Task) (driver.Spec, error) {
 	cfg.Driver = drv
 	e := idleEngine(t, cfg)
 	tk := newTask(e, msg)
-	if err := os.MkdirAll(tk.dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(cfg.DataDir, "etc"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	c := &tk.def.ContainerDefinitions[0]
@@ -272,6 +272,26 @@ func TestSpec(t *testing.T) {
 	} {
 		if b, err := os.ReadFile(mounts[file].Source); err != nil || !strings.HasSuffix(string(b), want) {
 			t.Errorf("%s: %q, %v", file, b, err)
+		}
+	}
+}
+
+// A task has a cgroup of its own if it has limits, or several containers.
+func TestCgroup(t *testing.T) {
+	a, b := of("a", "busybox:1"), of("b", "busybox:1")
+	limited := vpcTask("172.31.0.9", a)
+	limited.Dhow.Definition.Memory = aws.String("64")
+	for name, c := range map[string]struct {
+		msg acs.Task
+		own bool
+	}{
+		"alone":   {vpcTask("172.31.0.9", a), false},
+		"limited": {limited, true},
+		"two":     {vpcTask("172.31.0.9", a, b), true},
+	} {
+		s, err := specOf(t, Config{}, c.msg)
+		if err != nil || (s.CgroupParent != "") != c.own || c.own && s.CgroupParent != lastPart(c.msg.ARN) {
+			t.Errorf("%s: cgroup %q, %v", name, s.CgroupParent, err)
 		}
 	}
 }

@@ -56,7 +56,7 @@ func (t *task) share(ctx context.Context, img driver.Image, netns string) error 
 		return nil
 	}
 	drv, id := t.eng.cfg.Driver, t.pauseID()
-	s := driver.Spec{ID: id, Image: img.Ref, Pause: true, NetNS: netns, CgroupParent: t.id,
+	s := driver.Spec{ID: id, Image: img.Ref, Pause: true, NetNS: netns, CgroupParent: t.cgroup(),
 		ReadonlyRoot: true, NoNewPrivileges: true, CapDrop: []string{"ALL"}}
 	if ipc {
 		s.IpcNS = "shareable"

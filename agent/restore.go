@@ -2,9 +2,9 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,40 +16,22 @@ import (
 
 // restore takes up tasks, containers and endpoints.
 func (e *engine) restore(ctx context.Context) error {
-	dirs, err := taskDirs(filepath.Join(e.cfg.DataDir, "tasks"))
+	values, err := e.openRecords()
 	if err != nil {
-		return err
+		return fmt.Errorf("task state: %w", err)
 	}
 	list, err := e.cfg.Driver.List(ctx)
 	if err != nil {
 		return fmt.Errorf("containers: %w", err)
 	}
-	e.resumed = len(dirs) > 0 || len(list) > 0
+	e.resumed = len(values) > 0 || len(list) > 0
 	found := make(map[string]driver.Container, len(list))
 	for _, c := range list {
 		found[c.ID] = c
 	}
-	var tasks []*task
-	for _, dir := range dirs {
-		msg, st, err := loadTask(dir)
-		if err != nil {
-			// A file that is there and cannot be read now may be read later: a
-			// task is given up only for what its files say.
-			if path := (*fs.PathError)(nil); errors.As(err, &path) && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("task state: %w", err)
-			}
-			if !errors.Is(err, fs.ErrNotExist) {
-				e.log.Error("a task's state cannot be read; the task is given up", "dir", dir, "err", err)
-			}
-			if err := os.RemoveAll(dir); err != nil {
-				return err
-			}
-			continue
-		}
-		t := bareTask(e, msg)
-		t.st = st
-		e.tasks[t.id] = t
-		tasks = append(tasks, t)
+	tasks, err := e.load(values)
+	if err != nil {
+		return err
 	}
 	if err := e.sweep(ctx, list); err != nil {
 		return err
@@ -60,7 +42,34 @@ func (e *engine) restore(ctx context.Context) error {
 	return nil
 }
 
-// sweep removes containers and endpoints that belong to no task.
+// load makes the tasks that are recorded known. A task whose records cannot be
+// used is given up.
+func (e *engine) load(values map[string]json.RawMessage) (tasks []*task, err error) {
+	ids := make(map[string]bool)
+	for name := range values {
+		id, _, _ := strings.Cut(name, "/")
+		ids[id] = true
+	}
+	for id := range ids {
+		msg, st, err := loadTask(values, id)
+		if err != nil {
+			if !errors.Is(err, errHalf) {
+				e.log.Error("a task's state cannot be read; the task is given up", "task", id, "err", err)
+			}
+			if err := e.dropRecords(id); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		t := bareTask(e, msg)
+		t.st = st
+		e.tasks[t.id] = t
+		tasks = append(tasks, t)
+	}
+	return tasks, nil
+}
+
+// sweep removes containers, endpoints and files that belong to no task.
 func (e *engine) sweep(ctx context.Context, list []driver.Container) error {
 	for _, c := range list {
 		if e.byContainer(c.ID) == nil {
@@ -85,7 +94,24 @@ func (e *engine) sweep(ctx context.Context, list []driver.Container) error {
 			}
 		}
 	}
-	return nil
+	return errors.Join(e.sweepDir("tasks"), e.sweepDir("etc"))
+}
+
+// sweepDir removes what lies in a directory whose entries begin with the ids
+// of tasks, for tasks that are not there.
+func (e *engine) sweepDir(name string) error {
+	dir := filepath.Join(e.cfg.DataDir, name)
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	var errs []error
+	for _, f := range entries {
+		if id, _, _ := strings.Cut(f.Name(), "-"); e.tasks[id] == nil {
+			errs = append(errs, os.RemoveAll(filepath.Join(dir, f.Name())))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // takeUp puts back what a task that runs has of the agent in it: sockets in its

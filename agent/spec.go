@@ -23,7 +23,7 @@ func (t *task) spec(c *types.ContainerDefinition, id string, img driver.Image, n
 		WorkingDir: deref(c.WorkingDirectory), User: deref(c.User),
 		TTY: deref(c.PseudoTerminal), Stdin: deref(c.Interactive),
 		NetNS:             netns,
-		CgroupParent:      t.id,
+		CgroupParent:      t.cgroup(),
 		CPUShares:         int64(c.Cpu),
 		Memory:            int64(deref(c.Memory)) * mib,
 		MemoryReservation: int64(deref(c.MemoryReservation)) * mib,
@@ -68,6 +68,16 @@ func (t *task) spec(c *types.ContainerDefinition, id string, img driver.Image, n
 	}
 	s.Hostname = hostname
 	return s, nil
+}
+
+// cgroup is the cgroup that the task's containers share, "" for none: a group
+// in each hierarchy takes a while to make, and a container that is alone needs
+// one only for the limits of its task.
+func (t *task) cgroup() string {
+	if len(t.def.ContainerDefinitions) == 1 && deref(t.def.Cpu) == "" && deref(t.def.Memory) == "" {
+		return ""
+	}
+	return t.id
 }
 
 // taskLimits sets the limits of the task as a whole.

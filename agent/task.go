@@ -24,9 +24,9 @@ type task struct {
 	eng *engine
 	log *slog.Logger
 	arn string
-	id  string // the last part of the ARN
-	dir string
-	msg acs.Task              // as sent, without its credentials; not changed
+	id  string                // the last part of the ARN
+	dir string                // of its own volumes; there if it has some
+	msg acs.Task              // as sent, without its credentials' keys; not changed
 	def *types.TaskDefinition // msg's, nil if there is none
 
 	ctx    context.Context // of the launch and of restarts; ends when the task is to stop
@@ -127,7 +127,7 @@ func essential(c *types.ContainerDefinition) bool { return c.Essential == nil ||
 func (t *task) change(f func(s *state)) {
 	t.mu.Lock()
 	f(&t.st)
-	err := saveState(t.dir, &t.st)
+	err := t.saveState()
 	last := t.st.Last
 	close(t.changed)
 	t.changed = make(chan struct{})

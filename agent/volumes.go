@@ -126,7 +126,7 @@ func hostDir(path string) (string, error) {
 
 // scratch is a directory that ends with the task.
 func (t *task) scratch(name string) (string, error) {
-	return makeVolume(filepath.Join(t.dir, "volumes"), name)
+	return makeVolume(t.dir, name)
 }
 
 func (t *task) dockerVolume(name string, v types.DockerVolumeConfiguration) (string, error) {

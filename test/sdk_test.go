@@ -3,7 +3,6 @@ package test
 import (
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -139,14 +138,4 @@ func define(t *testing.T, s *stack, family string, memory, port int32) {
 		NetworkMode: types.NetworkModeBridge, ContainerDefinitions: []types.ContainerDefinition{c}}); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func freePort(t *testing.T) int32 {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return int32(l.Addr().(*net.TCPAddr).Port)
 }

@@ -94,7 +94,7 @@ func (d *Driver) create(ctx context.Context, c *container, s driver.Spec, im *im
 	if err := d.parents.add(s.CgroupParent, s.ID, s.ParentCPUQuota, s.ParentMemory); err != nil {
 		return err
 	}
-	mounts, err := d.snap.Prepare(ctx, snapshotKey(c.rid), im.chain, snapshots.WithLabels(map[string]string{
+	mounts, err := d.snap.Prepare(ctx, snapshotKey(c.rid), im.base, snapshots.WithLabels(map[string]string{
 		gcRootLabel: c.created.UTC().Format(time.RFC3339),
 		ownerLabel:  c.rid,
 	}))
