@@ -43,6 +43,9 @@ type Config struct {
 	Credentials aws.CredentialsProvider                     // the node's own
 	Telemetry   time.Duration                               // between two reports of metrics; 20 s if 0, none if negative
 
+	// Observe is told how long the steps of starts take. Nil: nobody is.
+	Observe func(step Step, took time.Duration)
+
 	// Registry says how to pull an image that is kept by dhow's own registry;
 	// false for images of other registries. Nil: there is none.
 	Registry func(ref string) (driver.Pull, bool)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
@@ -169,6 +170,7 @@ func (t *task) run(ctx context.Context, c *types.ContainerDefinition, img driver
 		}
 		netns, bindings = a.Path, bindingsOf(a)
 	}
+	began := time.Now()
 	if err := t.openLog(ctx, c); err != nil {
 		return &failure{resourceInit, err}
 	}
@@ -184,10 +186,13 @@ func (t *task) run(ctx context.Context, c *types.ContainerDefinition, img driver
 	if err := t.create(ctx, spec); err != nil {
 		return &failure{cannotCreate, err}
 	}
+	t.observe(StepCreate, began)
 	t.followLog(c)
+	began = time.Now()
 	if _, err := t.eng.cfg.Driver.Start(ctx, k.ID); err != nil {
 		return &failure{cannotStart, err}
 	}
+	t.observe(StepStart, began)
 	t.started(c, func(k *container) {
 		k.Created, k.Digest, k.StopSignal, k.Bindings = created, img.Digest, img.StopSignal, bindings
 	})
@@ -250,7 +255,11 @@ func (t *task) pull(ctx context.Context, c *types.ContainerDefinition) (driver.I
 		t.st.PullStarted = nowUTC()
 	}
 	t.mu.Unlock()
+	began := time.Now()
 	img, err := t.eng.images.get(ctx, deref(c.Image))
+	if err == nil {
+		t.observe(StepImage, began)
+	}
 	t.mu.Lock()
 	t.st.PullStopped = nowUTC()
 	t.mu.Unlock()

@@ -152,6 +152,7 @@ func (r *reports) later(t *task, err error) {
 // send makes one report, or two if the task's having been RUNNING was not told.
 func (r *reports) send(t *task, submit func(context.Context, *ecs.SubmitTaskStateChangeInput) error) error {
 	s := t.now()
+	began := time.Now()
 	if s.Ran != nil && !s.RanTold && s.Last != cluster.Running {
 		if err := r.accepted(t, submit(r.ctx, t.stateChange(s, cluster.Running))); err != nil {
 			return err
@@ -164,6 +165,10 @@ func (r *reports) send(t *task, submit func(context.Context, *ecs.SubmitTaskStat
 	rep.mu.Lock()
 	defer rep.mu.Unlock()
 	rep.tries = 0
+	if s.Ran != nil && !s.RanTold && !t.arrived.IsZero() {
+		t.eng.observe(StepReport, began)
+		t.eng.observe(StepTask, t.arrived)
+	}
 	if s.Ran != nil {
 		t.mu.Lock()
 		t.st.RanTold = true // on disk with the next change; told twice does no harm

@@ -29,6 +29,8 @@ type task struct {
 	msg acs.Task              // as sent, without its credentials' keys; not changed
 	def *types.TaskDefinition // msg's, nil if there is none
 
+	arrived time.Time // from the control plane; zero for a task of an earlier agent
+
 	ctx    context.Context // of the launch and of restarts; ends when the task is to stop
 	cancel context.CancelFunc
 	idle   sync.WaitGroup // launch and restarts
@@ -56,6 +58,7 @@ type running struct {
 // newTask makes the task that was sent, with nothing done yet.
 func newTask(e *engine, msg acs.Task) *task {
 	t := bareTask(e, msg)
+	t.arrived = time.Now()
 	t.st = state{Desired: cluster.Status(msg.DesiredStatus), Last: cluster.Provisioning}
 	if msg.NetworkMode != string(types.NetworkModeAwsvpc) {
 		t.st.Last = cluster.Pending

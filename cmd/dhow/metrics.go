@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/dhowhq/dhow/agent"
 	"github.com/dhowhq/dhow/internal/awsapi"
 )
 
@@ -15,6 +16,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	calls    *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
+	starts   *prometheus.HistogramVec
 }
 
 func newMetrics() *metrics {
@@ -27,9 +29,18 @@ func newMetrics() *metrics {
 			Name: "dhow_api_call_seconds", Help: "Time that answering took, by service.",
 			Buckets: prometheus.ExponentialBuckets(0.00005, 4, 9),
 		}, []string{"service"}),
+		starts: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "dhow_task_start_seconds", Help: "Time that the steps of this node's task starts took: network, image, create, start, report; task is the whole, from the task's arrival until it is known to be RUNNING.",
+			Buckets: prometheus.ExponentialBuckets(0.002, 2, 15),
+		}, []string{"step"}),
 	}
-	m.registry.MustRegister(m.calls, m.seconds, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.calls, m.seconds, m.starts, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// step notes how long a step of a task's start took.
+func (m *metrics) step(s agent.Step, took time.Duration) {
+	m.starts.WithLabelValues(string(s)).Observe(took.Seconds())
 }
 
 // observe counts one call. Operations are of the models, so that callers

@@ -120,6 +120,7 @@ func (p *platform) runNode(ctx context.Context) error {
 		Cluster: "*", Region: p.cmd.Region, CPU: cpu, Memory: memory,
 		Endpoint: "http://dhow.internal", Dial: p.inside.dial,
 		Credentials: credentials.NewStaticCredentialsProvider(p.identity.AccessKeyID, p.identity.SecretAccessKey, ""),
+		Observe:     p.metrics.step,
 		Registry:    p.pullFrom,
 		Logs:        taskLogs{p.logstore},
 		ServeAPI:    func(l net.Listener) error { return p.http.Serve(l) },
