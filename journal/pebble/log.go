@@ -2,37 +2,21 @@ package pebble
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
-	"sync"
-	"time"
 
 	pdb "github.com/cockroachdb/pebble/v2"
 
 	"github.com/dhowhq/dhow/journal"
 )
 
-// reserve is how many numbers are reserved at a time.
-const reserve = 1 << 16
-
-// segment is how many numbers a range tombstone covers at least: a trim within
-// one only moves the number at which the log begins.
-const segment = 1 << 10
-
-// state is a log, whoever owns it.
-type state struct {
-	name string
-
-	mu     sync.Mutex
-	head   head        // as on disk
-	absent bool        // never made, or dropped
-	next   journal.Seq // the next record's number
-	first  journal.Seq // records below are trimmed away
-	swept  journal.Seq // records below are covered by tombstones
-	size   int64
-}
+// A trim moves the number at which the log begins. What lies below is covered by
+// range tombstones, one for so many numbers or bytes.
+const (
+	sweepNumbers = 1 << 12
+	sweepBytes   = 4 << 20
+)
 
 // log is a state in an owner's hands.
 type log struct {
@@ -56,7 +40,7 @@ func (l *log) enter(ctx context.Context) (leave func(), err error) {
 	return leave, nil
 }
 
-func (l *log) Append(ctx context.Context, _ journal.Durability, records ...[]byte) (journal.Seq, error) {
+func (l *log) Append(ctx context.Context, d journal.Durability, records ...[]byte) (journal.Seq, error) {
 	if err := journal.CheckBatch(records); err != nil {
 		return 0, err
 	}
@@ -65,57 +49,49 @@ func (l *log) Append(ctx context.Context, _ journal.Durability, records ...[]byt
 		return 0, err
 	}
 	defer leave()
-	b := l.j.db.NewBatch()
-	first, err := l.apply(b, records)
+	ch, first, reserved := l.append(d, records)
 	l.s.mu.Unlock()
-	if err != nil {
+	if err := l.j.commit.wait(ctx, ch); err != nil {
 		return 0, err
 	}
-	return first, l.j.wait(b)
+	if reserved > 0 {
+		l.s.mu.Lock()
+		l.s.reserved = max(l.s.reserved, reserved)
+		l.s.mu.Unlock()
+	}
+	return first, nil
 }
 
-// apply numbers the records and hands them to the database, so that they are
-// there in the order of their numbers. The caller holds s.mu.
-func (l *log) apply(b *pdb.Batch, records [][]byte) (journal.Seq, error) {
+// append numbers the records and submits them, so that they come in the order of
+// their numbers. The caller holds s.mu.
+func (l *log) append(d journal.Durability, records [][]byte) (ch *change, first, reserved journal.Seq) {
 	s := l.s
-	if err := l.reserve(len(records)); err != nil {
-		return 0, err
-	}
-	first := s.next
-	for i, r := range records {
-		op := b.SetDeferred(recordKeyLen, len(r))
-		putRecordKey(op.Key, s.head.id, first+journal.Seq(i))
-		copy(op.Value, r)
-		if err := op.Finish(); err != nil {
-			return 0, err
-		}
-		s.size += int64(len(r))
-	}
+	first = s.next
 	s.next += journal.Seq(len(records))
-	return first, l.j.submit(b)
+	if s.next > s.reserved {
+		// Numbers are not to be seen by anyone before it is certain that they are
+		// not used again: this append is durable, and so is every other one
+		// before the reservation is known to be.
+		reserved, d = s.next+reserve, journal.Synced
+	}
+	size := recordKeyLen + 2*operationSize
+	for _, r := range records {
+		size += recordKeyLen + operationSize + len(r)
+	}
+	ch = newChange(d, size)
+	if reserved > 0 {
+		ch.set(idKey(prefixNumbers, s.head.id), uint64Value(uint64(reserved)))
+	}
+	for i, r := range records {
+		ch.record(s.head.id, first+journal.Seq(i), r)
+		s.sizes.add(first+journal.Seq(i), len(r))
+	}
+	l.j.commit.submit(ch)
+	return ch, first, reserved
 }
 
-// reserve sees to it that the next n numbers are reserved on disk.
-func (l *log) reserve(n int) error {
-	s := l.s
-	if s.next+journal.Seq(n) <= s.head.reserved {
-		return nil
-	}
-	h := s.head
-	h.reserved = s.next + journal.Seq(n) + reserve
-	b := l.j.db.NewBatch()
-	if err := b.Set(nameKey(prefixLog, s.name), h.encode(), nil); err != nil {
-		return err
-	}
-	if err := l.j.commit(b); err != nil {
-		return err
-	}
-	s.head = h
-	return nil
-}
-
-// chunk bounds what Read takes at a time, so that it holds nothing of the
-// database while its caller works.
+// Read takes so much at a time, in order to hold nothing of the database while
+// its caller works.
 const (
 	chunkRecords = 1024
 	chunkBytes   = 1 << 20
@@ -124,47 +100,55 @@ const (
 func (l *log) Read(ctx context.Context, from journal.Seq) iter.Seq2[journal.Record, error] {
 	return func(yield func(journal.Record, error) bool) {
 		end := l.Next()
-		for at := from; at < end; {
-			records, err := l.chunk(ctx, at, end)
+		for {
+			records, more, err := l.chunk(ctx, from, end)
 			for _, r := range records {
 				if !yield(r, nil) {
 					return
 				}
-				at = r.Seq + 1
+				from = r.Seq + 1
 			}
 			if err != nil {
 				yield(journal.Record{}, err)
 			}
-			if err != nil || len(records) == 0 {
+			if err != nil || !more {
 				return
 			}
 		}
 	}
 }
 
-func (l *log) chunk(ctx context.Context, from, to journal.Seq) (records []journal.Record, err error) {
+// chunk returns the next records, and whether there may be more.
+func (l *log) chunk(ctx context.Context, from, to journal.Seq) (records []journal.Record, more bool, err error) {
 	leave, err := l.enter(ctx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer leave()
-	from = max(from, l.s.first)
+	from, to = max(from, l.s.first), max(to, l.s.first)
 	id := l.s.head.id
 	l.s.mu.Unlock()
-	it, err := l.j.db.NewIter(&pdb.IterOptions{LowerBound: recordKey(id, from), UpperBound: recordKey(id, max(from, to))})
+	if from >= to {
+		return nil, false, nil
+	}
+	it, err := l.j.db.NewIter(&pdb.IterOptions{LowerBound: recordKey(id, from), UpperBound: recordKey(id, to)})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	size := 0
-	for ok := it.First(); ok && len(records) < chunkRecords && size < chunkBytes; ok = it.Next() {
+	for ok := it.First(); ok; ok = it.Next() {
+		if len(records) == chunkRecords || size >= chunkBytes {
+			more = true
+			break
+		}
 		v, err := it.ValueAndErr()
 		if err != nil {
-			return records, errors.Join(err, it.Close())
+			return records, false, errors.Join(err, it.Close())
 		}
 		records = append(records, journal.Record{Seq: recordSeq(it.Key()), Data: append([]byte{}, v...)})
 		size += len(v)
 	}
-	return records, it.Close()
+	return records, more, it.Close()
 }
 
 func (l *log) Get(ctx context.Context, seqs ...journal.Seq) ([]journal.Record, error) {
@@ -198,20 +182,19 @@ func (l *log) Delete(ctx context.Context, seqs ...journal.Seq) error {
 		return err
 	}
 	defer leave()
-	defer l.s.mu.Unlock()
-	b := l.j.db.NewBatch()
+	ch := newChange(journal.Written, len(seqs)*(recordKeyLen+operationSize))
+	ch.makesRoom = true
 	for _, seq := range seqs {
-		if seq < l.s.first || seq >= l.s.next {
-			continue
-		}
-		if err := b.Delete(recordKey(l.s.head.id, seq), nil); err != nil {
-			return err
+		if seq >= l.s.first && seq < l.s.next {
+			ch.removeRecord(l.s.head.id, seq)
+			l.s.sizes.remove(seq)
 		}
 	}
-	if b.Empty() {
-		return b.Close()
+	l.s.mu.Unlock()
+	if ch.count == 0 {
+		return nil
 	}
-	return l.j.commit(b)
+	return l.j.commit.do(ctx, ch)
 }
 
 func (l *log) Trim(ctx context.Context, first journal.Seq) error {
@@ -220,27 +203,34 @@ func (l *log) Trim(ctx context.Context, first journal.Seq) error {
 		return err
 	}
 	defer leave()
-	defer l.s.mu.Unlock()
 	s := l.s
 	first = min(first, s.next)
 	if first <= s.first {
+		s.mu.Unlock()
 		return nil
 	}
-	b := l.j.db.NewBatch()
-	if err := b.Set(cutKey(s.head.id), binary.BigEndian.AppendUint64(nil, uint64(first)), nil); err != nil {
+	ch, swept := s.trim(first)
+	s.mu.Unlock()
+	if err := l.j.commit.do(ctx, ch); err != nil {
 		return err
 	}
-	swept := first &^ (segment - 1)
-	if swept > s.swept {
-		if err := b.DeleteRange(recordKey(s.head.id, s.swept), recordKey(s.head.id, swept), nil); err != nil {
-			return err
-		}
-	}
-	if err := l.j.commit(b); err != nil {
-		return err
-	}
-	s.first, s.swept = first, max(swept, s.swept)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.first, s.swept = max(s.first, first), max(s.swept, swept)
+	s.sizes.trim(s.first)
 	return nil
+}
+
+// trim is the change that trims the log, and up to where it sweeps.
+func (s *state) trim(first journal.Seq) (ch *change, swept journal.Seq) {
+	ch = newChange(journal.Written, 100)
+	ch.makesRoom = true
+	ch.set(idKey(prefixTrim, s.head.id), uint64Value(uint64(first)))
+	if first-s.swept >= sweepNumbers || s.sizes.below(first) >= sweepBytes {
+		swept = first
+		ch.removeRange(recordKey(s.head.id, s.swept), recordKey(s.head.id, first))
+	}
+	return ch, swept
 }
 
 func (l *log) Next() journal.Seq {
@@ -252,45 +242,5 @@ func (l *log) Next() journal.Seq {
 func (l *log) Size() int64 {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
-	return l.s.size
-}
-
-// drop removes the log. The caller holds j.mu and s.mu.
-func (j *Journal) drop(s *state, term int64) error {
-	h := s.head
-	h.term, h.reserved, h.dropped = term, s.next, time.Now().Unix()
-	b := j.db.NewBatch()
-	err := errors.Join(
-		b.DeleteRange(recordKey(h.id, 0), recordsEnd(h.id), nil),
-		b.Delete(cutKey(h.id), nil),
-		b.Delete(nameKey(prefixLog, s.name), nil),
-		b.Set(nameKey(prefixOff, s.name), h.encode(), nil))
-	if err != nil {
-		return err
-	}
-	if err := j.commit(b); err != nil {
-		return err
-	}
-	s.head, s.absent = h, true
-	delete(j.logs, s.name)
-	return nil
-}
-
-// settle writes down the exact next numbers, so that the next process goes on
-// without a gap. No call is under way.
-func (j *Journal) settle() error {
-	b := j.db.NewBatch()
-	for _, s := range j.logs {
-		if s.head.reserved == s.next {
-			continue
-		}
-		s.head.reserved = s.next
-		if err := b.Set(nameKey(prefixLog, s.name), s.head.encode(), nil); err != nil {
-			return err
-		}
-	}
-	if b.Empty() {
-		return b.Close()
-	}
-	return j.commit(b)
+	return l.s.sizes.bytes
 }

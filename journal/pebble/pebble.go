@@ -1,5 +1,10 @@
 // Package pebble keeps journals on the local disk, all logs of a process in one
-// Pebble: appends of all logs are committed together, so that many share a sync.
+// Pebble. Appends of all logs are committed together, so that many share a sync.
+//
+// A change is written to a write-ahead log first (package wal), then to Pebble,
+// where readers find it, and then, for what has to be durable, the write-ahead
+// log is synced. What Pebble has flushed is given up there. The directory holds
+// the two in "wal" and "db".
 package pebble
 
 import (
@@ -11,35 +16,52 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	pdb "github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/dhowhq/dhow/journal"
+	"github.com/dhowhq/dhow/journal/pebble/wal"
 )
 
 // Options are what may be set; the zero value is for production.
 type Options struct {
-	// FS is the file system underneath: tests put a faulty one here.
+	// FS is the file system underneath, faultfs in tests.
 	FS vfs.FS
 	// Log gets what the owner of the machine should know.
 	Log *slog.Logger
+	// SegmentBytes is the size of a file of the write-ahead log, of which there
+	// are three or four. When one is full, its records are written to their
+	// place in the database. 0 is 64 MiB.
+	SegmentBytes int64
 }
 
 // Journal is a journal in a directory.
 type Journal struct {
-	db   *pdb.DB
-	lock *pdb.Lock
-	log  *slog.Logger
+	disk   *disk
+	lock   *pdb.Lock
+	db     *pdb.DB
+	wal    *wal.Log
+	commit *committer
+	log    *slog.Logger
 
 	use    sync.RWMutex // held for reading by calls under way
-	closed atomic.Bool
-	failed chan error // gets one error
+	closed bool         // guarded by use
+	cause  atomic.Pointer[error]
+	failed chan error    // gets the cause
+	down   chan struct{} // closed when there is one
 
-	mu     sync.Mutex
-	logs   map[string]*state // those opened
-	nextID uint64
-	floor  journal.Seq // new logs begin here
+	settled chan struct{}  // closed when what was replayed is in the database's files
+	flushes sync.WaitGroup // goroutines that wait for a flush
+	closing chan struct{}
+
+	mu       sync.Mutex
+	logs     map[string]*state // those in use
+	nextID   uint64
+	floor    journal.Seq      // new logs begin here
+	replayed map[uint64]int64 // bytes by id that were replayed at the start
+	drops    int
 }
 
 // Open opens the journal in dir, making it if it is not there. It fails with
@@ -51,70 +73,187 @@ func Open(dir string, o Options) (*Journal, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	j := &Journal{log: o.Log, failed: make(chan error, 1), logs: map[string]*state{}}
+	if o.SegmentBytes == 0 {
+		o.SegmentBytes = 64 << 20
+	}
+	j := &Journal{
+		log:      o.Log,
+		failed:   make(chan error, 1),
+		down:     make(chan struct{}),
+		settled:  make(chan struct{}),
+		closing:  make(chan struct{}),
+		logs:     map[string]*state{},
+		replayed: map[uint64]int64{},
+	}
+	j.disk = &disk{FS: o.FS, dir: dir, fail: j.fail}
 	if err := j.open(dir, o); err != nil {
-		if j.db != nil {
-			j.db.Close()
-		}
-		if j.lock != nil {
-			j.lock.Close()
-		}
+		j.release()
 		return nil, fmt.Errorf("journal in %s: %w", dir, err)
 	}
 	return j, nil
 }
 
 func (j *Journal) open(dir string, o Options) (err error) {
-	if err := o.FS.MkdirAll(dir, 0o700); err != nil {
+	fs := o.FS
+	db, log := fs.PathJoin(dir, "db"), fs.PathJoin(dir, "wal")
+	if err := makeDirs(fs, dir, db, log); err != nil {
 		return err
 	}
-	if j.lock, err = pdb.LockDirectory(dir, o.FS); err != nil {
-		if errors.Is(err, os.ErrPermission) {
-			return err
-		}
-		return fmt.Errorf("%w: %v", journal.ErrInUse, err)
-	}
-	opts := tuning()
-	opts.FS, opts.Lock, opts.Logger = o.FS, j.lock, logger{j}
-	cache := pdb.NewCache(cacheSize)
-	defer cache.Unref()
-	opts.Cache = cache
-	if j.db, err = pdb.Open(dir, opts); err != nil {
+	if j.lock, err = lock(db, fs); err != nil {
 		return err
 	}
-	return j.loadGlobal()
-}
-
-func (j *Journal) loadGlobal() error {
-	v, err := j.get([]byte(globalKey))
+	if j.db, err = openDB(db, j); err != nil {
+		return err
+	}
+	applied, err := j.number(frameKey)
 	if err != nil {
 		return err
 	}
-	j.nextID, j.floor = 1, 1
-	if len(v) >= 16 {
-		j.nextID = binary.BigEndian.Uint64(v)
-		j.floor = journal.Seq(binary.BigEndian.Uint64(v[8:]))
+	j.wal, err = wal.Open(wal.Options{FS: fs, Dir: log, SegmentBytes: o.SegmentBytes, Full: j.flush}, applied, j.replay)
+	if err != nil {
+		return err
+	}
+	if err := j.loadGlobal(); err != nil {
+		return err
+	}
+	j.commit = newCommitter(j)
+	j.settle(applied)
+	j.flushes.Go(j.sweep)
+	return nil
+}
+
+// makeDirs makes the directories, so that they survive a loss of power.
+func makeDirs(fs vfs.FS, dirs ...string) error {
+	for _, d := range dirs {
+		if err := fs.MkdirAll(d, 0o700); err != nil {
+			return err
+		}
+	}
+	for _, d := range []string{dirs[0], fs.PathDir(dirs[0])} {
+		f, err := fs.OpenDir(d)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (j *Journal) putGlobal(b *pdb.Batch) error {
-	v := binary.BigEndian.AppendUint64(nil, j.nextID)
-	return b.Set([]byte(globalKey), binary.BigEndian.AppendUint64(v, uint64(j.floor)), nil)
+func lock(dir string, fs vfs.FS) (*pdb.Lock, error) {
+	l, err := pdb.LockDirectory(dir, fs)
+	if err != nil && !errors.Is(err, os.ErrPermission) {
+		err = fmt.Errorf("%w: %v", journal.ErrInUse, err)
+	}
+	return l, err
 }
 
-// get returns a copy of the key's value, nil if there is none.
-func (j *Journal) get(key []byte) ([]byte, error) {
-	v, closer, err := j.db.Get(key)
-	if errors.Is(err, pdb.ErrNotFound) {
-		return nil, nil
+// replay does a frame's operations again, which a crash has kept from the
+// database's files.
+func (j *Journal) replay(repr []byte) error {
+	own := append([]byte{}, repr...)
+	b := new(pdb.Batch)
+	if err := b.SetRepr(own); err != nil {
+		return err
 	}
-	if err != nil {
-		return nil, err
+	for r := b.Reader(); len(r) > 0; {
+		kind, key, value, ok, err := r.Next()
+		if !ok {
+			return err
+		}
+		if kind == pdb.InternalKeyKindSet && len(key) == recordKeyLen && key[0] == prefixRecord {
+			j.replayed[binary.BigEndian.Uint64(key[1:])] += int64(len(value))
+		}
 	}
-	defer closer.Close()
-	return append([]byte{}, v...), nil
+	return j.apply(own)
 }
+
+// settle sees to it that what was replayed gets into the database's files. Until
+// then no sync counts: the frames that were replayed may be on disk or not, as
+// an earlier process may have met with a sync that failed.
+func (j *Journal) settle(applied uint64) {
+	upto := j.wal.Replayed()
+	if upto == applied {
+		close(j.settled)
+		return
+	}
+	j.whenFlushed(func() {
+		j.forget(upto)
+		close(j.settled)
+	})
+}
+
+// flush brings what is in the frames up to last to the database's files and
+// gives the frames up.
+func (j *Journal) flush(last uint64) {
+	j.whenFlushed(func() { j.forget(last) })
+}
+
+func (j *Journal) whenFlushed(then func()) {
+	flushed, err := j.db.AsyncFlush()
+	if err != nil {
+		j.fail(err)
+		return
+	}
+	j.flushes.Go(func() {
+		select {
+		case <-flushed:
+			then()
+		case <-j.closing:
+		}
+	})
+}
+
+func (j *Journal) forget(last uint64) {
+	if err := j.wal.Release(last); err != nil {
+		j.log.Warn("journal: a file of the write-ahead log stays", "err", err)
+	}
+}
+
+// sync syncs the write-ahead log up to a frame.
+func (j *Journal) sync(upto uint64) error {
+	select {
+	case <-j.settled:
+	case <-j.down:
+	}
+	if j.disk.dead() {
+		return j.over()
+	}
+	if err := j.wal.Sync(upto); err != nil {
+		return j.fail(fmt.Errorf("sync of the write-ahead log: %w", err))
+	}
+	return nil
+}
+
+// fail ends the journal: after a sync that failed nobody knows what is on disk.
+// It returns what calls under way are to answer.
+func (j *Journal) fail(err error) error {
+	if j.cause.CompareAndSwap(nil, &err) {
+		j.disk.end()
+		j.log.Error("journal: failed for good", "err", err)
+		j.failed <- err
+		close(j.down)
+	}
+	return j.over()
+}
+
+// over is the answer to calls whose records may have been written or not when
+// the journal failed.
+func (j *Journal) over() error {
+	return fmt.Errorf("%w: %w", journal.ErrUnknown, j.ended())
+}
+
+// ended is the answer to calls after the journal's end.
+func (j *Journal) ended() error {
+	if cause := j.cause.Load(); cause != nil {
+		return fmt.Errorf("%w: %w", journal.ErrClosed, *cause)
+	}
+	return journal.ErrClosed
+}
+
+// Failed implements journal.Journal.
+func (j *Journal) Failed() <-chan error { return j.failed }
 
 // enter begins a call; leave ends it.
 func (j *Journal) enter(ctx context.Context) (leave func(), err error) {
@@ -122,161 +261,72 @@ func (j *Journal) enter(ctx context.Context) (leave func(), err error) {
 		return nil, err
 	}
 	j.use.RLock()
-	if j.closed.Load() {
+	if j.closed || j.cause.Load() != nil {
 		j.use.RUnlock()
-		return nil, journal.ErrClosed
+		return nil, j.ended()
 	}
 	return j.use.RUnlock, nil
 }
 
-// Open implements journal.Journal.
-func (j *Journal) Open(ctx context.Context, name string, term int64) (journal.Log, error) {
-	leave, err := j.enter(ctx)
-	if err != nil {
-		return nil, err
+// Close implements journal.Journal.
+func (j *Journal) Close() error {
+	j.use.Lock() // after the calls that are under way
+	was := j.closed
+	j.closed = true
+	j.use.Unlock()
+	if was {
+		return nil
 	}
-	defer leave()
-	if err := journal.CheckName(name); err != nil {
-		return nil, err
-	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	s, err := j.load(name)
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := j.take(s, term); err != nil {
-		return nil, err
-	}
-	j.logs[name] = s
-	return &log{j: j, s: s, term: term}, nil
+	return j.release()
 }
 
-// load returns the state of a log that is there, was dropped, or never was.
-// The caller holds j.mu.
-func (j *Journal) load(name string) (*state, error) {
-	if s := j.logs[name]; s != nil {
-		return s, nil
-	}
-	s := &state{name: name, next: j.floor, first: 1, absent: true}
-	for _, prefix := range []byte{prefixLog, prefixOff} {
-		v, err := j.get(nameKey(prefix, name))
-		if err != nil {
-			return nil, err
-		}
-		if v == nil {
-			continue
-		}
-		if s.head, err = decodeHead(v); err != nil {
-			return nil, fmt.Errorf("log %s: %w", name, err)
-		}
-		s.next, s.absent = max(s.head.reserved, s.next), prefix == prefixOff
-		return s, j.loadCut(s)
-	}
-	return s, nil
-}
+// closeTimeout is how long closing may take once Pebble has met with an error or
+// a full disk, where it may take for ever.
+const closeTimeout = 2 * time.Second
 
-func (j *Journal) loadCut(s *state) error {
-	v, err := j.get(cutKey(s.head.id))
-	if err == nil && len(v) == 8 {
-		s.first = journal.Seq(binary.BigEndian.Uint64(v))
+// release closes whatever is open, and the directory's lock last.
+func (j *Journal) release() (err error) {
+	done := make(chan error, 1)
+	go func() { done <- j.closeAll() }()
+	for waited := time.Duration(0); ; {
+		select {
+		case err = <-done:
+		case <-time.After(retryEvery):
+			if j.disk.dead() || j.disk.blocked.Load() > 0 {
+				waited += retryEvery
+			}
+			if waited < closeTimeout {
+				continue
+			}
+			err = errors.New("Pebble does not close")
+		}
+		break
 	}
-	s.swept = s.first
-	if s.absent {
-		s.first, s.swept = s.next, s.next
+	j.disk.end()
+	if j.lock != nil {
+		err = errors.Join(err, j.lock.Close())
+	}
+	if j.cause.Load() != nil {
+		return j.ended()
 	}
 	return err
 }
 
-// take makes the log if it is not there, and its owner that of the term. The
-// caller holds j.mu and s.mu.
-func (j *Journal) take(s *state, term int64) error {
-	switch {
-	case s.head.id != 0 && term < s.head.term:
-		return journal.ErrFenced
-	case s.head.id != 0 && term == s.head.term && !s.absent:
-		return nil
+func (j *Journal) closeAll() (err error) {
+	if j.commit != nil {
+		err = j.saveNumbers()
+		j.commit.close()
 	}
-	h := s.head
-	h.term, h.dropped = term, 0
-	b := j.db.NewBatch()
-	defer b.Close()
-	if h.id == 0 {
-		h.id = j.nextID
-		j.nextID++
-		if err := j.putGlobal(b); err != nil {
-			return err
+	close(j.closing)
+	j.flushes.Wait()
+	if j.wal != nil {
+		err = errors.Join(err, j.wal.Close())
+	}
+	if j.db != nil {
+		if j.disk.blocked.Load() > 0 {
+			j.disk.end() // its flushes would wait for room
 		}
+		err = errors.Join(err, j.db.Close())
 	}
-	if s.absent {
-		if err := b.Delete(nameKey(prefixOff, s.name), nil); err != nil {
-			return err
-		}
-	}
-	if err := b.Set(nameKey(prefixLog, s.name), h.encode(), nil); err != nil {
-		return err
-	}
-	if err := j.commit(b); err != nil {
-		return err
-	}
-	s.head, s.absent = h, false
-	return nil
-}
-
-// Names implements journal.Journal.
-func (j *Journal) Names(ctx context.Context, prefix string) ([]string, error) {
-	leave, err := j.enter(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	from, to := prefixBounds(prefixLog, prefix)
-	it, err := j.db.NewIter(&pdb.IterOptions{LowerBound: from, UpperBound: to})
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for ok := it.First(); ok; ok = it.Next() {
-		names = append(names, string(it.Key()[1:]))
-	}
-	return names, it.Close()
-}
-
-// Drop implements journal.Journal.
-func (j *Journal) Drop(ctx context.Context, name string, term int64) error {
-	leave, err := j.enter(ctx)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	s, err := j.load(name)
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.absent:
-		return nil
-	case term < s.head.term:
-		return journal.ErrFenced
-	}
-	return j.drop(s, term)
-}
-
-// Failed implements journal.Journal.
-func (j *Journal) Failed() <-chan error { return j.failed }
-
-// Close implements journal.Journal.
-func (j *Journal) Close() error {
-	j.use.Lock()
-	defer j.use.Unlock()
-	if j.closed.Swap(true) {
-		return nil
-	}
-	return errors.Join(j.settle(), j.db.Close(), j.lock.Close())
+	return err
 }
