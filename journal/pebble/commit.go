@@ -66,6 +66,8 @@ func (c *committer) wait(ctx context.Context, ch *change) error {
 	select {
 	case err := <-ch.done:
 		return err
+	case <-c.j.down: // the workers may be stuck in Pebble
+		return c.j.over()
 	case <-ctx.Done():
 	}
 	if ch.state.CompareAndSwap(waiting, withdrawn) {

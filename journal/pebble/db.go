@@ -13,10 +13,35 @@ import (
 // cacheBytes bounds the blocks of records that are kept in memory.
 const cacheBytes = 64 << 20
 
+// openDB opens the database. Pebble may give up in the middle, see Fatalf.
 func openDB(dir string, j *Journal) (*pdb.DB, error) {
-	cache := pdb.NewCache(cacheBytes)
-	defer cache.Unref()
-	o := &pdb.Options{
+	type result struct {
+		db  *pdb.DB
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		cache := pdb.NewCache(cacheBytes)
+		defer cache.Unref()
+		o := options(j, cache)
+		compactions := newCompactions()
+		o.Experimental.CompactionScheduler = compactions
+		db, err := pdb.Open(dir, o)
+		if err == nil {
+			compactions.start()
+		}
+		done <- result{db, err}
+	}()
+	select {
+	case r := <-done:
+		return r.db, r.err
+	case <-j.down:
+		return nil, j.ended()
+	}
+}
+
+func options(j *Journal, cache *pdb.Cache) *pdb.Options {
+	return &pdb.Options{
 		FS:                          j.disk,
 		Lock:                        j.lock,
 		Cache:                       cache,
@@ -28,7 +53,6 @@ func openDB(dir string, j *Journal) (*pdb.DB, error) {
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       1000,
 	}
-	return pdb.Open(dir, o)
 }
 
 // logger passes on what Pebble says.

@@ -198,6 +198,8 @@ func (l *log) Delete(ctx context.Context, seqs ...journal.Seq) error {
 }
 
 func (l *log) Trim(ctx context.Context, first journal.Seq) error {
+	l.s.trims.Lock()
+	defer l.s.trims.Unlock()
 	leave, err := l.enter(ctx)
 	if err != nil {
 		return err

@@ -14,8 +14,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	pdb "github.com/cockroachdb/pebble/v2"
@@ -52,9 +54,10 @@ type Journal struct {
 	failed chan error    // gets the cause
 	down   chan struct{} // closed when there is one
 
-	settled chan struct{}  // closed when what was replayed is in the database's files
-	flushes sync.WaitGroup // goroutines that wait for a flush
-	closing chan struct{}
+	settled   chan struct{}   // closed when what was replayed is in the database's files
+	unsettled map[uint64]bool // by id: numbers were reserved by what was replayed
+	flushes   sync.WaitGroup  // goroutines that wait for a flush
+	closing   chan struct{}
 
 	mu       sync.Mutex
 	logs     map[string]*state // those in use
@@ -77,13 +80,14 @@ func Open(dir string, o Options) (*Journal, error) {
 		o.SegmentBytes = 64 << 20
 	}
 	j := &Journal{
-		log:      o.Log,
-		failed:   make(chan error, 1),
-		down:     make(chan struct{}),
-		settled:  make(chan struct{}),
-		closing:  make(chan struct{}),
-		logs:     map[string]*state{},
-		replayed: map[uint64]int64{},
+		log:       o.Log,
+		failed:    make(chan error, 1),
+		down:      make(chan struct{}),
+		settled:   make(chan struct{}),
+		closing:   make(chan struct{}),
+		logs:      map[string]*state{},
+		replayed:  map[uint64]int64{},
+		unsettled: map[uint64]bool{},
 	}
 	j.disk = &disk{FS: o.FS, dir: dir, fail: j.fail}
 	if err := j.open(dir, o); err != nil {
@@ -122,28 +126,39 @@ func (j *Journal) open(dir string, o Options) (err error) {
 	return nil
 }
 
-// makeDirs makes the directories, so that they survive a loss of power.
+// makeDirs makes directories and those above them, so that they survive a loss of
+// power.
 func makeDirs(fs vfs.FS, dirs ...string) error {
 	for _, d := range dirs {
-		if err := fs.MkdirAll(d, 0o700); err != nil {
-			return err
-		}
-	}
-	for _, d := range []string{dirs[0], fs.PathDir(dirs[0])} {
-		f, err := fs.OpenDir(d)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		if err := makeDir(fs, d); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+func makeDir(fs vfs.FS, dir string) error {
+	above := fs.PathDir(dir)
+	if _, err := fs.Stat(dir); errors.Is(err, os.ErrNotExist) && above != dir {
+		if err := makeDir(fs, above); err != nil {
+			return err
+		}
+	}
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	// A process that was killed may have made it without syncing.
+	f, err := fs.OpenDir(above)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
 func lock(dir string, fs vfs.FS) (*pdb.Lock, error) {
 	l, err := pdb.LockDirectory(dir, fs)
-	if err != nil && !errors.Is(err, os.ErrPermission) {
+	// Of a lock in this process Pebble's answer is only known by its words.
+	if errors.Is(err, syscall.EAGAIN) || err != nil && strings.Contains(err.Error(), "held by current process") {
 		err = fmt.Errorf("%w: %v", journal.ErrInUse, err)
 	}
 	return l, err
@@ -162,8 +177,14 @@ func (j *Journal) replay(repr []byte) error {
 		if !ok {
 			return err
 		}
-		if kind == pdb.InternalKeyKindSet && len(key) == recordKeyLen && key[0] == prefixRecord {
-			j.replayed[binary.BigEndian.Uint64(key[1:])] += int64(len(value))
+		if kind != pdb.InternalKeyKindSet || len(key) < 9 {
+			continue
+		}
+		switch id := binary.BigEndian.Uint64(key[1:]); key[0] {
+		case prefixRecord:
+			j.replayed[id] += int64(len(value))
+		case prefixNumbers:
+			j.unsettled[id] = true
 		}
 	}
 	return j.apply(own)
@@ -199,8 +220,11 @@ func (j *Journal) whenFlushed(then func()) {
 	j.flushes.Go(func() {
 		select {
 		case <-flushed:
-			then()
 		case <-j.closing:
+			return
+		}
+		if !j.disk.dead() { // or nothing is where Pebble believes it is
+			then()
 		}
 	})
 }
@@ -280,28 +304,28 @@ func (j *Journal) Close() error {
 	return j.release()
 }
 
-// closeTimeout is how long closing may take once Pebble has met with an error or
-// a full disk, where it may take for ever.
-const closeTimeout = 2 * time.Second
+// closeTimeout is how long closing may take where Pebble may never come to an
+// end, as it has met with an error or a full disk.
+const closeTimeout = 500 * time.Millisecond
 
 // release closes whatever is open, and the directory's lock last.
 func (j *Journal) release() (err error) {
 	done := make(chan error, 1)
 	go func() { done <- j.closeAll() }()
-	for waited := time.Duration(0); ; {
+	for waited := time.Duration(0); waited < closeTimeout; {
 		select {
 		case err = <-done:
+			return j.unlock(err)
 		case <-time.After(retryEvery):
 			if j.disk.dead() || j.disk.blocked.Load() > 0 {
 				waited += retryEvery
 			}
-			if waited < closeTimeout {
-				continue
-			}
-			err = errors.New("Pebble does not close")
 		}
-		break
 	}
+	return j.unlock(errors.New("Pebble does not close"))
+}
+
+func (j *Journal) unlock(err error) error {
 	j.disk.end()
 	if j.lock != nil {
 		err = errors.Join(err, j.lock.Close())

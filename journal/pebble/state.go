@@ -27,6 +27,7 @@ type state struct {
 	next   journal.Seq
 	first  journal.Seq // records below are trimmed away
 	swept  journal.Seq // records below are covered by range tombstones
+	trims  sync.Mutex  // held during a trim: two would be written in any order
 
 	// Numbers below reserved are not used by later processes, whatever happens
 	// to this one: on disk.
@@ -35,7 +36,7 @@ type state struct {
 }
 
 // lookup returns a log's state, locked and loaded.
-func (j *Journal) lookup(name string) (*state, error) {
+func (j *Journal) lookup(ctx context.Context, name string) (*state, error) {
 	for {
 		j.mu.Lock()
 		s := j.logs[name]
@@ -49,7 +50,7 @@ func (j *Journal) lookup(name string) (*state, error) {
 			s.mu.Unlock()
 			continue
 		}
-		if err := j.load(s); err != nil {
+		if err := j.load(ctx, s); err != nil {
 			j.discard(s)
 			s.mu.Unlock()
 			return nil, fmt.Errorf("log %s: %w", name, err)
@@ -67,7 +68,7 @@ func (j *Journal) discard(s *state) {
 }
 
 // load reads the state from the database.
-func (j *Journal) load(s *state) error {
+func (j *Journal) load(ctx context.Context, s *state) error {
 	if s.loaded {
 		return nil
 	}
@@ -80,7 +81,7 @@ func (j *Journal) load(s *state) error {
 		return err
 	}
 	if v != nil {
-		if err := j.loadOld(s, v); err != nil {
+		if err := j.loadOld(ctx, s, v); err != nil {
 			return err
 		}
 	}
@@ -94,8 +95,11 @@ func (j *Journal) load(s *state) error {
 	return nil
 }
 
-func (j *Journal) loadOld(s *state, v []byte) (err error) {
+func (j *Journal) loadOld(ctx context.Context, s *state, v []byte) (err error) {
 	if s.head, err = decodeHead(v); err != nil {
+		return err
+	}
+	if err := j.waitReserved(ctx, s.head.id); err != nil {
 		return err
 	}
 	reserved, err := j.number(idKey(prefixNumbers, s.head.id))
@@ -122,6 +126,22 @@ func (j *Journal) loadOld(s *state, v []byte) (err error) {
 	return nil
 }
 
+// waitReserved waits until a reservation of numbers is on disk that was found in
+// the write-ahead log alone: before, numbers above it are not to be seen.
+func (j *Journal) waitReserved(ctx context.Context, id uint64) error {
+	if !j.unsettled[id] {
+		return nil
+	}
+	select {
+	case <-j.settled:
+		return nil
+	case <-j.down:
+		return j.ended()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // Open implements journal.Journal.
 func (j *Journal) Open(ctx context.Context, name string, term int64) (journal.Log, error) {
 	leave, err := j.enter(ctx)
@@ -132,7 +152,7 @@ func (j *Journal) Open(ctx context.Context, name string, term int64) (journal.Lo
 	if err := journal.CheckName(name); err != nil {
 		return nil, err
 	}
-	s, err := j.lookup(name)
+	s, err := j.lookup(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +235,7 @@ func (j *Journal) Drop(ctx context.Context, name string, term int64) error {
 	if err := journal.CheckName(name); err != nil {
 		return nil // there is none of that name
 	}
-	s, err := j.lookup(name)
+	s, err := j.lookup(ctx, name)
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func (j *Journal) droppedBefore(from []byte, before int64) (names []string, next
 
 // forgetLog forgets a log if it is still dropped.
 func (j *Journal) forgetLog(name string, before int64) error {
-	s, err := j.lookup(name)
+	s, err := j.lookup(context.Background(), name)
 	if err != nil {
 		return err
 	}
