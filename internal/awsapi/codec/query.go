@@ -3,6 +3,7 @@ package codec
 import (
 	"net/url"
 	"reflect"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -48,6 +49,15 @@ func (ps Params) Get(name string) string {
 		return ps[i].value
 	}
 	return ""
+}
+
+// Default returns the parameters with one more, unless it is there.
+func (ps Params) Default(name, value string) Params {
+	i := sort.Search(len(ps), func(i int) bool { return ps[i].name >= name })
+	if i < len(ps) && ps[i].name == name {
+		return ps
+	}
+	return slices.Insert(ps, i, param{name, value})
 }
 
 // DecodeQuery fills v, a settable value of p's type, from parameters; ec2

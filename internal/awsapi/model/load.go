@@ -114,3 +114,42 @@ func (e *entry) read() (*Model, error) {
 	}
 	return m, nil
 }
+
+// Renamed returns a copy of the model in which members have other names on the
+// wire: by "Shape.Member", or by "Member" for all shapes. The key and the value
+// of a map are the members "key" and "value" of its shape, the elements of a
+// list are "member".
+func (m *Model) Renamed(names map[string]string) *Model {
+	c := *m
+	c.Shapes = make([]*Shape, len(m.Shapes))
+	c.exceptions = make(map[string]*Shape, len(m.exceptions))
+	for i, s := range m.Shapes {
+		t := *s
+		t.Members = append([]Member(nil), s.Members...)
+		for j := range t.Members {
+			name := t.memberName(j)
+			if wire, ok := names[t.Name+"."+name]; ok {
+				t.Members[j].Wire = wire
+			} else if wire, ok := names[name]; ok && t.Kind == Structure {
+				t.Members[j].Wire = wire
+			}
+		}
+		c.Shapes[i] = &t
+		for key, e := range m.exceptions {
+			if e == s {
+				c.exceptions[key] = &t
+			}
+		}
+	}
+	return &c
+}
+
+func (s *Shape) memberName(i int) string {
+	switch s.Kind {
+	case Map:
+		return [...]string{"key", "value"}[i]
+	case List:
+		return "member"
+	}
+	return s.Members[i].Name
+}
