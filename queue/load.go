@@ -228,7 +228,7 @@ func (l *loading) drop(seq uint64) {
 		return
 	}
 	*e = entry{}
-	l.seg(seq / segmentSize).live--
+	l.seg(seq/segmentSize).live--
 	l.touch(seq)
 	l.forgetBody(seq)
 }

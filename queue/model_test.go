@@ -394,7 +394,10 @@ func (m *model) check(t *rapid.T) {
 
 func testModel(t *testing.T, fifo bool) {
 	rapid.Check(t, func(rt *rapid.T) {
+		// A failure leaves the bubble first, so that rapid can shrink it.
+		var failure any
 		synctest.Test(t, func(*testing.T) {
+			defer func() { failure = recover() }()
 			s := Defaults()
 			s.FIFO, s.Retention = fifo, 14*86400
 			s.SSE = rapid.Bool().Draw(rt, "encrypted")
@@ -408,8 +411,10 @@ func testModel(t *testing.T, fifo bool) {
 				"": m.check,
 			})
 			m.b.kill()
-			synctest.Wait()
 		})
+		if failure != nil {
+			panic(failure)
+		}
 	})
 }
 

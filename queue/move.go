@@ -327,4 +327,3 @@ func (s *state) pull(d *Definition, n int, below uint64) (seqs []uint64) {
 	}
 	return seqs
 }
-

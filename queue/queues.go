@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/dhowhq/dhow/cluster"
@@ -179,4 +180,38 @@ func (q *Queue) Counts(ctx context.Context) (Counts, error) {
 		return Counts{}, err
 	}
 	return s.counts(&q.Definition)
+}
+
+// List are the queues of a scope whose names begin with prefix, by name.
+func (e *Engine) List(scope cluster.Scope, prefix string) (all []Definition) {
+	e.cfg.DB.View(func(r store.Reader) error {
+		for d := range Definitions.List(r, scope.Key(prefix)) {
+			all = append(all, d)
+		}
+		return nil
+	})
+	return all
+}
+
+// Sources are the queues whose dead letters go to the queue of that ARN, by name.
+func (e *Engine) Sources(arn string) (all []Definition) {
+	e.cfg.DB.View(func(r store.Reader) error {
+		for d := range Definitions.By(r, "dead", arn) {
+			all = append(all, d)
+		}
+		return nil
+	})
+	return all
+}
+
+// Admits reports whether the queue of that ARN may name this one as its
+// dead-letter queue.
+func (d *Definition) Admits(source string) bool {
+	switch r := d.RedriveAllow; {
+	case r == nil || r.Permission == "allowAll":
+		return true
+	case r.Permission == "byQueue":
+		return slices.Contains(r.Sources, source)
+	}
+	return false
 }

@@ -74,6 +74,7 @@ type Call struct {
 
 	op   *operation
 	seen codec.Seen
+	x    *exchange // while the handler runs
 }
 
 // CallFrom returns the call that ctx belongs to; a zero Call outside one.

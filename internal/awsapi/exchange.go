@@ -53,6 +53,7 @@ const maxPooled = 1 << 20
 
 func (x *exchange) release() {
 	s := x.s
+	x.call.x = nil
 	raw, out := x.raw, x.out
 	if cap(raw) > maxPooled {
 		raw = nil
@@ -128,6 +129,7 @@ func (x *exchange) serve() error {
 			return bad
 		}
 	}
+	x.call.x = x
 	ctx := WithCall(x.r.Context(), x.call)
 	if h.out == nil {
 		return x.serveStream(ctx, o, in)
