@@ -106,7 +106,7 @@ func (x *index) settle(n uint32) {
 	g := x.groups.at(n)
 	gives := g.head != 0
 	if x.fifo {
-		gives = gives && g.busy == 0 && x.get(g.head).phase == ready
+		gives = gives && x.get(g.head).phase == ready
 	}
 	noisy := x.isNoisy(n, g)
 	if g.pos > 0 && (!gives || noisy != g.noisy) {

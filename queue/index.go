@@ -65,8 +65,8 @@ type segment struct {
 }
 
 // index is a queue's messages: entries by number, in lists by group. Standard
-// queues list what is ready; FIFO queues list everything, and a group of which
-// something is in flight waits. It is not safe for concurrent use.
+// queues list what is ready; FIFO queues list everything, and a group gives what
+// comes before its first message that is in flight. It is not safe for concurrent use.
 type index struct {
 	fifo   bool
 	base   uint64     // number of segs[0]

@@ -165,12 +165,10 @@ func (m *model) available(list []*message) (out []*message) {
 	now := time.Now()
 	blocked := map[string]bool{}
 	for _, w := range list {
-		if m.fifo && w.visible.After(now) {
-			blocked[w.group] = true // in flight: the whole group waits
-		}
-	}
-	for _, w := range list {
-		if !w.visible.After(now) && !blocked[w.group] {
+		switch {
+		case w.visible.After(now):
+			blocked[w.group] = m.fifo // what is in flight holds up its group behind it
+		case !blocked[w.group]:
 			out = append(out, w)
 		}
 	}
@@ -243,8 +241,8 @@ func (m *model) take(t *rapid.T, got []Delivery, may []*message, visibility time
 			t.Fatalf("%q says %d receives, it is %d of %d", w.body, d.Receives, w.receives, m.max)
 		}
 		if m.fifo {
-			for _, o := range m.main {
-				if o.group == w.group && o.order < w.order && o.handle == "" && !slices.ContainsFunc(got, func(d Delivery) bool { return d.Body == o.body }) && o.receives < m.max {
+			for _, o := range may {
+				if o.group == w.group && o.order < w.order && o.receives < m.max && !slices.ContainsFunc(got, func(d Delivery) bool { return d.Body == o.body }) {
 					t.Fatalf("%q was given before %q of the same group", w.body, o.body)
 				}
 			}

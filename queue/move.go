@@ -177,17 +177,14 @@ func (e *Engine) moveTasks(ctx context.Context) {
 
 // runMove runs one task to its end, or the end of the term.
 func (e *Engine) runMove(ctx context.Context, m Move) {
-	r := &mover{e: e, Move: m, saved: m.Moved, at: time.Now()}
+	r := &mover{e: e, Move: m}
 	for ctx.Err() == nil {
 		status, failure := r.step(ctx)
-		switch {
-		case status != "":
+		if status != "" {
 			if r.save(ctx, status, failure) == nil {
 				return
 			}
 			r.pause(ctx, time.Second)
-		case time.Since(r.at) > time.Second:
-			r.save(ctx, "", "")
 		}
 	}
 }
@@ -196,7 +193,6 @@ func (e *Engine) runMove(ctx context.Context, m Move) {
 type mover struct {
 	e *Engine
 	Move
-	saved int64
 	at    time.Time // of the last save
 	below uint64    // what comes later is not this task's
 }
@@ -231,7 +227,9 @@ func (r *mover) step(ctx context.Context) (status, failure string) {
 	}
 	err = s.transfer(ctx, &source.Definition, seqs, forRedrive, r.target)
 	if err == nil {
-		r.Moved += int64(len(seqs))
+		if r.Moved += int64(len(seqs)); time.Since(r.at) > 200*time.Millisecond {
+			r.save(ctx, "", "")
+		}
 		r.pause(ctx, pause)
 		return "", ""
 	}
@@ -281,7 +279,7 @@ func (r *mover) save(ctx context.Context, status, failure string) error {
 		return moves.Put(tx, m)
 	})
 	if err == nil {
-		r.saved, r.at = r.Moved, time.Now()
+		r.at = time.Now()
 	}
 	return err
 }

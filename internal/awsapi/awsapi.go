@@ -34,6 +34,9 @@ type Service struct {
 	QueryCodes map[string]string
 	// Query is what such a service's messages look like in the query protocol.
 	Query *Query
+	// Unchecked are shapes of the model whose constraints the service checks
+	// itself, for it has sentences of its own.
+	Unchecked []string
 	// Unions lists values of union member types (&types.FooMemberBar{}) that
 	// requests carry and the SDK's decoders do not reveal; the error of
 	// Server.Verify names them.

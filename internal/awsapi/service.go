@@ -92,6 +92,7 @@ func newService(sv Service) (*service, error) {
 		if err != nil {
 			return nil, err
 		}
+		m = m.Unchecked(sv.Unchecked)
 		return &loaded{m: m, codec: svc.newCodec(m, sv.Unions), rest: newRestRouter(m)}, nil
 	})
 	svc.loadQuery = sync.OnceValues(func() (*codec.Codec, error) {

@@ -30,6 +30,11 @@ func (a *API) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput) (
 			return nil, unknownAttribute(string(n))
 		}
 	}
+	for _, n := range in.MessageSystemAttributeNames {
+		if !isSystemAttribute(string(n)) {
+			return nil, unknownAttribute(string(n))
+		}
+	}
 	got, err := q.Receive(ctx, r)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return nil, wrap(err)

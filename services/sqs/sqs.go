@@ -28,7 +28,8 @@ func New(c Config) *API { return &API{queues: c.Queues} }
 
 // Service is the API as awsapi serves it.
 func Service(c Config) awsapi.Service {
-	return awsapi.Service{Model: "sqs", API: New(c), QueryCodes: queryCodes, Query: queryNames, MaxBody: maxBody}
+	return awsapi.Service{Model: "sqs", API: New(c), QueryCodes: queryCodes, Query: queryNames, MaxBody: maxBody,
+		Unchecked: []string{"QueueAttributeName", "MessageSystemAttributeName", "MessageSystemAttributeNameForSends"}}
 }
 
 // maxBody has room for a batch of 1 MiB in its longest spelling: every byte of
