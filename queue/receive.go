@@ -98,22 +98,22 @@ func (s *state) untake(w *waiter) {
 // deliver writes the receives and reads the bodies.
 func (s *state) deliver(ctx context.Context, w *waiter) ([]Delivery, error) {
 	record := appendString([]byte{changeReceive}, w.attempt)
-	seqs := make([]journal.Seq, len(w.got))
+	seqs := make([]uint64, len(w.got))
 	for i := range w.got {
 		record = appendReceive(record, w.got[i].seq, &w.got[i].e)
-		seqs[i] = journal.Seq(w.got[i].seq)
+		seqs[i] = w.got[i].seq
 	}
 	if err := s.note(ctx, journal.Written, record); err != nil {
 		s.untake(w)
 		return nil, err
 	}
-	records, err := s.m.Get(context.WithoutCancel(ctx), seqs...)
+	records, err := s.fetch(context.WithoutCancel(ctx), seqs)
 	if err != nil && !errors.Is(err, journal.ErrNotFound) {
 		return nil, err
 	}
 	out := make([]Delivery, 0, len(w.got))
 	for i, r := range records {
-		h, p, err := parseRecord(r.Data, s.seal)
+		h, p, err := parseRecord(r, s.seal)
 		switch {
 		case err == nil:
 			out = append(out, s.delivery(&w.got[i], &h, &p))

@@ -3,10 +3,11 @@ package queue
 import (
 	"context"
 	"crypto/cipher"
-	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
 	"unicode/utf8"
 
 	"github.com/dhowhq/dhow/journal"
@@ -111,7 +112,8 @@ func (s *state) sealFor(d *Definition) cipher.AEAD {
 
 // newUUID makes a random UUID.
 func newUUID(id *[16]byte) {
-	rand.Read(id[:])
+	binary.LittleEndian.PutUint64(id[:8], rand.Uint64())
+	binary.LittleEndian.PutUint64(id[8:], rand.Uint64())
 	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
 }
 
@@ -299,6 +301,9 @@ func (s *state) arrive(first uint64, fresh []*outgoing) {
 		e.setVisibleAt(o.visible)
 		s.index.add(seq, e, now)
 		s.tail.bytes += int64(len(o.record))
+		if s.index.count[ready] <= keptReady {
+			s.shelf.put(seq, o.record)
+		}
 		if o.dedup != (key{}) {
 			s.dedup.settle(o.dedup, seq)
 		}

@@ -43,6 +43,7 @@ type state struct {
 	failed   error
 	deadFrom int64 // the dead-letter queue failed: none is used before
 	work     sync.WaitGroup
+	shelf    shelf
 
 	tail       tail
 	bodies     []journal.Seq // of removed messages, still in the log
