@@ -52,10 +52,7 @@ func (s *state) checkpoint(ctx context.Context) error {
 		return s.failed
 	}
 	s.tail.busy, s.pointed = true, millis()
-	next, change := uint64(s.m.Next()), s.c.Next()
-	for _, from := range s.writing {
-		next = min(next, from) // it may be there and not in the index
-	}
+	next, change := s.tail.seen+1, s.c.Next()
 	s.tail.changes, s.tail.bytes = 0, 0
 	dirty := s.index.dirty
 	s.index.dirty = nil

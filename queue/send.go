@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"unicode/utf8"
 
 	"github.com/dhowhq/dhow/journal"
@@ -178,13 +177,9 @@ func (s *state) post(ctx context.Context, parcels []*parcel) error {
 	return nil
 }
 
-// writers is how many appends of a standard queue are under way at a time: while
-// the journal syncs one, the next is made. FIFO queues have one, so that the
-// order of their messages is that of the appends.
-const writers = 4
-
-// ship brings a parcel to the journal. Of the senders that are at it some lead:
-// each writes what has gathered, all in one append, and then lets the next lead.
+// ship brings a parcel to the journal. Of the senders that are at it one leads:
+// it writes what has gathered, all in one append, and then lets the next lead.
+// So a queue's appends come one after the other, in the order of its messages.
 func (s *state) ship(ctx context.Context, p *parcel) {
 	s.mu.Lock()
 	if s.failed != nil {
@@ -192,16 +187,9 @@ func (s *state) ship(ctx context.Context, p *parcel) {
 		s.mu.Unlock()
 		return
 	}
-	most := writers
-	if s.index.fifo {
-		most = 1
-	}
-	lead := s.leaders < most
-	if lead {
-		s.leaders++
-	} else {
-		s.outbox = append(s.outbox, p)
-	}
+	s.outbox = append(s.outbox, p)
+	lead := !s.shipping
+	s.shipping = true
 	s.mu.Unlock()
 	if !lead && <-p.turn {
 		return
@@ -212,9 +200,7 @@ func (s *state) ship(ctx context.Context, p *parcel) {
 // lead writes one batch, of which own is the first parcel.
 func (s *state) lead(ctx context.Context, own *parcel) {
 	s.mu.Lock()
-	batch, records, fresh := s.gather(own)
-	from := uint64(s.m.Next())
-	s.writing = append(s.writing, from)
+	batch, records, fresh := s.gather()
 	s.mu.Unlock()
 	var first journal.Seq
 	var err error
@@ -222,8 +208,6 @@ func (s *state) lead(ctx context.Context, own *parcel) {
 		first, err = s.m.Append(context.WithoutCancel(ctx), journal.Synced, records...)
 	}
 	s.mu.Lock()
-	at := slices.Index(s.writing, from)
-	s.writing = slices.Delete(s.writing, at, at+1)
 	if err != nil {
 		for i := range fresh {
 			s.dedup.retract(fresh[i].dedup)
@@ -235,11 +219,8 @@ func (s *state) lead(ctx context.Context, own *parcel) {
 	} else {
 		s.arrive(uint64(first), fresh)
 	}
-	if len(s.outbox) > 0 {
+	if s.shipping = len(s.outbox) > 0; s.shipping {
 		s.outbox[0].turn <- false
-		s.outbox = s.outbox[1:]
-	} else {
-		s.leaders--
 	}
 	s.mu.Unlock()
 	for _, p := range batch {
@@ -252,31 +233,29 @@ func (s *state) lead(ctx context.Context, own *parcel) {
 	}
 }
 
-// gather adds parcels from the outbox to own, as many as fit into an append, and
+// gather takes parcels from the outbox, as many as fit into an append, and
 // leaves out duplicates: fresh are the messages to write.
-func (s *state) gather(own *parcel) (batch []*parcel, records [][]byte, fresh []*outgoing) {
-	batch = []*parcel{own}
-	size, n := own.size, len(own.out)
-	for len(s.outbox) > 0 {
-		p := s.outbox[0]
-		if size += p.size; size > journal.MaxRecord {
+func (s *state) gather() (batch []*parcel, records [][]byte, fresh []*outgoing) {
+	size, n := 0, 0
+	for n < len(s.outbox) {
+		p := s.outbox[n]
+		if n > 0 && (size+p.size > journal.MaxRecord || len(records)+len(p.out) > journal.MaxBatch) {
 			break
 		}
-		if n += len(p.out); n > journal.MaxBatch {
-			break
-		}
-		batch = append(batch, p)
-		s.outbox = s.outbox[1:]
-	}
-	for _, p := range batch {
-		if p.err = s.failed; p.err != nil {
-			continue
-		}
+		n++
+		size += p.size
 		for i := range p.out {
-			if o := &p.out[i]; s.admit(o) {
+			if o := &p.out[i]; s.failed == nil && s.admit(o) {
 				records = append(records, o.record)
 				fresh = append(fresh, o)
 			}
+		}
+	}
+	batch = s.outbox[:n:n]
+	s.outbox = s.outbox[n:]
+	if s.failed != nil {
+		for _, p := range batch {
+			p.err = s.failed
 		}
 	}
 	return batch, records, fresh
@@ -332,7 +311,7 @@ func (s *state) arrive(first uint64, fresh []*outgoing) {
 			o.sent.Sequence = sequence(seq)
 		}
 	}
-	s.tail.seen = max(s.tail.seen, first+uint64(len(fresh))-1)
+	s.tail.seen = first + uint64(len(fresh)) - 1
 	s.tail.changes += len(fresh)
 	s.serve(now)
 }

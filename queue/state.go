@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -37,8 +36,7 @@ type state struct {
 	origins  map[key]int64 // of messages that came from other queues, until their removal there is sure
 	attempts attempts
 	outbox   []*parcel
-	leaders  int      // appends of messages under way
-	writing  []uint64 // for each, a number that its messages are not below
+	shipping bool
 	waiting  waiters
 	timer    *time.Timer
 	timerAt  int64
@@ -112,14 +110,12 @@ func definite(err error) bool {
 
 // note appends to the log of changes. An error of which the outcome is not
 // known, or that lasts, fails the state. The lock is not held.
-func (s *state) note(ctx context.Context, d journal.Durability, records ...[]byte) error {
-	_, err := s.c.Append(context.WithoutCancel(ctx), d, records...)
+func (s *state) note(ctx context.Context, d journal.Durability, record []byte) error {
+	_, err := s.c.Append(context.WithoutCancel(ctx), d, record)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tail.changes += len(records)
-	for _, r := range records {
-		s.tail.bytes += int64(len(r))
-	}
+	s.tail.changes++
+	s.tail.bytes += int64(len(record))
 	if err != nil && !definite(err) {
 		return s.fail(err)
 	}
@@ -161,29 +157,16 @@ func (s *state) purge(ctx context.Context) error {
 		s.mu.Unlock()
 		return s.failed
 	}
-	// Up to here all messages are in the index; above, some may be on their way
-	// to it, and are not purged: those that are there are named.
-	below := uint64(s.m.Next())
-	for _, from := range s.writing {
-		below = min(below, from)
-	}
-	var named []uint64
+	below := uint64(0)
 	s.index.each(func(seq uint64, e *entry) {
-		if e.phase == moving || e.phase == deleting {
-			return
+		if e.phase != moving && e.phase != deleting {
+			s.index.remove(seq, e)
+			s.forgetBody(seq)
 		}
-		s.index.remove(seq, e)
-		s.forgetBody(seq)
-		if seq >= below {
-			named = append(named, seq)
-		}
+		below = seq + 1
 	})
 	s.mu.Unlock()
-	records := [][]byte{appendSeqs([]byte{changePurge}, []uint64{below})}
-	for part := range slices.Chunk(named, 10_000) {
-		records = append(records, appendSeqs([]byte{changeDelete}, part))
-	}
-	err := s.note(ctx, journal.Synced, records...)
+	err := s.note(ctx, journal.Synced, appendSeqs([]byte{changePurge}, []uint64{below}))
 	if err != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
