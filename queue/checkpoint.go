@@ -162,7 +162,9 @@ func (s *state) segmentRecord(n, next uint64) []byte {
 	if sg == nil {
 		return nil
 	}
-	sg.dirty = false
+	if sg.dirty = (n+1)*segmentSize > next; sg.dirty {
+		s.index.dirty = append(s.index.dirty, n) // what came behind next is not in it
+	}
 	b := binary.AppendUvarint([]byte{pointSegment}, n)
 	empty := len(b)
 	b = s.index.appendEntries(b, n, next)
