@@ -142,7 +142,7 @@ func (x *index) touch(seq uint64) {
 func (x *index) place(seq uint64, e entry) {
 	at := x.room(seq)
 	*at = e
-	at.phase = deleting // until link says better
+	at.phase = deleting // until join says better
 	s := x.segs[seq/segmentSize-x.base]
 	s.live++
 	s.oldest = min(s.oldest, e.sent)
@@ -150,9 +150,9 @@ func (x *index) place(seq uint64, e entry) {
 	x.touch(seq)
 }
 
-// link puts a placed message into the lists, by the time now.
-func (x *index) link(seq uint64, now int64) {
-	e := x.get(seq)
+// join puts a placed message into its group's list, by the time now; the group
+// is to be settled then.
+func (x *index) join(seq uint64, e *entry, now int64) {
 	g := x.groups.at(e.group)
 	g.total++
 	e.prev, e.next = 0, 0
@@ -175,13 +175,13 @@ func (x *index) link(seq uint64, now int64) {
 		x.due.push(due{e.visibleAt(), seq})
 	}
 	x.count[e.phase]++
-	x.settle(e.group)
 }
 
 // add files a message that has just been sent.
 func (x *index) add(seq uint64, e entry, now int64) {
 	x.place(seq, e)
-	x.link(seq, now)
+	x.join(seq, x.get(seq), now)
+	x.settle(e.group)
 }
 
 // turn changes the phase of a message, with its place in the lists.

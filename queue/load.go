@@ -155,6 +155,8 @@ func (l *loading) readSegment(n uint64, record []byte) error {
 	if r.uint() != n {
 		return errRecord
 	}
+	l.room(n * segmentSize)
+	seg := l.seg(n)
 	var group uint32
 	at, sent := -1, int64(0)
 	for len(r.b) > 0 {
@@ -162,35 +164,25 @@ func (l *loading) readSegment(n uint64, record []byte) error {
 		at += int(r.byte()) << 8
 		flags := r.byte()
 		sent += r.varint()
-		e := entry{sent: sent}
+		if r.bad || at >= segmentSize {
+			return errRecord
+		}
+		e := &seg.e[at]
 		if flags&entryGroup != 0 {
 			group = l.groups.number(r.string())
 		}
-		e.group = group
+		e.sent, e.group, e.phase = sent, group, deleting
 		if flags&entryUntil != 0 {
 			e.until = uint32(r.uint())
 		}
 		if flags&entryReceived != 0 {
 			e.receives, e.first, e.last = uint32(r.uint()), uint32(r.uint()), uint32(r.uint())
 		}
-		if r.bad || at >= segmentSize {
-			return errRecord
-		}
-		l.settled(n*segmentSize+uint64(at), e)
+		seg.live++
+		seg.oldest = min(seg.oldest, sent)
 	}
-	if l.seg(n) == nil {
-		return errRecord // no record is empty
-	}
+	l.oldest = min(l.oldest, seg.oldest)
 	return r.err()
-}
-
-// settled files an entry as the checkpoint has it.
-func (l *loading) settled(seq uint64, e entry) {
-	l.place(seq, e)
-	if s := l.seg(seq / segmentSize); s.dirty {
-		s.dirty = false
-		l.index.dirty = l.index.dirty[:0]
-	}
 }
 
 // readMessages files the messages that the checkpoint has not.
@@ -236,7 +228,10 @@ func (l *loading) drop(seq uint64) {
 // linkAll makes the lists, in the order of the messages.
 func (l *loading) linkAll() {
 	now := millis()
-	l.each(func(seq uint64, e *entry) { l.link(seq, now) })
+	l.each(func(seq uint64, e *entry) { l.join(seq, e, now) })
+	for n := range l.groups.all {
+		l.settle(uint32(n))
+	}
 	for seq := range l.moving {
 		if e := l.get(seq); e != nil {
 			l.turn(seq, e, moving)
