@@ -9,8 +9,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
+	"runtime/debug"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -54,12 +57,19 @@ func child(dir string) error {
 	if err != nil {
 		return err
 	}
+	tidy := make(chan os.Signal, 1)
+	signal.Notify(tidy, syscall.SIGUSR1)
+	go func() {
+		for range tidy {
+			debug.FreeOSMemory()
+		}
+	}()
 	fmt.Println(httptest.NewServer(api).URL)
 	return <-j.Failed()
 }
 
-// start runs a child and returns its URL.
-func startChild(t *testing.T, dir string) (*exec.Cmd, string) {
+// startChild runs a child and returns its URL.
+func startChild(t testing.TB, dir string) (*exec.Cmd, string) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childDir+"="+dir)
 	cmd.Stderr = os.Stderr
