@@ -74,6 +74,7 @@ func (l *loading) replay(record []byte) error {
 func (l *loading) replayReceive(r *reader) {
 	attempt := r.string()
 	var of []handle
+	var at int64
 	for len(r.b) > 0 {
 		seq, receives := r.uint(), uint32(r.uint())
 		until, first, last := r.int(), r.int(), r.int()
@@ -86,9 +87,10 @@ func (l *loading) replayReceive(r *reader) {
 			e.first, e.last = since(e.sent, first)+1, since(e.sent, last)
 			l.touch(seq)
 		}
-		if attempt != "" {
-			l.attempts.note(attempt, of, last)
-		}
+		at = last
+	}
+	if attempt != "" {
+		l.attempts.note(attempt, of, at)
 	}
 }
 

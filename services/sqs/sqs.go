@@ -4,7 +4,6 @@ package sqs
 
 import (
 	"context"
-	"net/url"
 	"regexp"
 	"strings"
 
@@ -81,12 +80,11 @@ func (a *API) queue(ctx context.Context, queueURL *string) (*queue.Queue, error)
 
 func parseURL(ctx context.Context, s string) (in cluster.Scope, name string, ok bool) {
 	path := s
-	if i := strings.Index(s, "://"); i >= 0 {
-		u, err := url.Parse(s)
-		if err != nil {
-			return in, "", false
-		}
-		path = u.Path
+	if _, rest, ok := strings.Cut(s, "://"); ok {
+		_, path, _ = strings.Cut(rest, "/")
+	}
+	if i := strings.IndexAny(path, "?#"); i >= 0 {
+		path = path[:i]
 	}
 	account, name, ok := strings.Cut(strings.Trim(path, "/"), "/")
 	if !ok || !accountID.MatchString(account) || name == "" || strings.Contains(name, "/") {
