@@ -343,11 +343,3 @@ func (x *index) nextDue() int64 {
 	}
 	return 0
 }
-
-// total is the number of messages.
-func (x *index) total() (n int) {
-	for _, c := range x.count {
-		n += c
-	}
-	return n
-}

@@ -99,7 +99,6 @@ type message struct {
 	receives           int
 	handle             string // the newest
 	received           time.Time
-	moved              time.Time // to where it is
 }
 
 // model is two queues as a reader of AWS's guide would describe them: plain

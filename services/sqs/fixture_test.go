@@ -73,12 +73,11 @@ type client struct {
 
 func (c *client) call(op string, in object) object {
 	c.f.t.Helper()
-	status, out := 0, object{}
+	call := c.viaJSON
 	if c.query {
-		status, out = c.viaQuery(op, in)
-	} else {
-		status, out = c.viaJSON(op, in)
+		call = c.viaQuery
 	}
+	status, out := call(op, in)
 	if e, ok := out["Error"].(object); ok {
 		c.f.said[fmt.Sprintf("%v\t%d\t%v", e["Code"], status, e["Message"])] = true
 	}
