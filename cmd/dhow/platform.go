@@ -20,12 +20,13 @@ import (
 	"github.com/dhowhq/dhow/identity"
 	"github.com/dhowhq/dhow/image"
 	"github.com/dhowhq/dhow/internal/awsapi"
+	"github.com/dhowhq/dhow/internal/cert"
 	"github.com/dhowhq/dhow/journal"
 	"github.com/dhowhq/dhow/journal/pebble"
-	"github.com/dhowhq/dhow/internal/cert"
 	"github.com/dhowhq/dhow/lb"
 	"github.com/dhowhq/dhow/logstore"
 	"github.com/dhowhq/dhow/network"
+	"github.com/dhowhq/dhow/queue"
 	"github.com/dhowhq/dhow/services/ecs"
 	"github.com/dhowhq/dhow/services/ecs/acs"
 	"github.com/dhowhq/dhow/store"
@@ -47,6 +48,7 @@ type platform struct {
 	db       *store.DB
 	journal  journal.Journal // messages
 	streams  *stream.Engine
+	queues   *queue.Engine
 	identity identity.Node
 	auth     identity.Open
 	cidr     netip.Prefix // of the default VPCs
@@ -191,6 +193,7 @@ func (p *platform) assemble(ctx context.Context) (err error) {
 		Default: cluster.Scope{Account: p.cmd.Account, Region: p.cmd.Region}}); err != nil {
 		return err
 	}
+	p.queues = queue.New(queue.Config{DB: p.db, Journal: p.journal, Log: p.log})
 	p.streams = stream.New(stream.Config{DB: p.db, Journal: p.journal, Log: p.log})
 	issuer, err := identity.OpenIssuer(ctx, p.db, acs.TaskAlive(p.db))
 	if err != nil {
@@ -232,6 +235,7 @@ func (p *platform) serve(ctx context.Context) error {
 	p.spawn("log store", func() error { p.logstore.Run(run); return nil })
 	p.spawn("event outlet", func() error { return p.db.Lead(run, "outlet", p.outlet.Run) })
 	p.spawn("streams", func() error { return p.db.Lead(run, "streams", p.streams.Run) })
+	p.spawn("queues", func() error { return p.queues.Run(run) })
 	p.spawn("store and journal", func() error {
 		select {
 		case err := <-p.db.Failed():

@@ -108,7 +108,7 @@ func TestConstraints(t *testing.T) {
 			"Value (1) for parameter maxResults is invalid. Member must have value greater than or equal to 5"},
 		{request{"POST", "/2013-04-01/hostedzone/Z/rrset", "<a><ChangeBatch/></a>", nil}, "InvalidInput",
 			"1 validation error detected: Value null at 'changeBatch.changes' failed to satisfy constraint: Member must not be null"},
-		{target("AmazonSQS.SendMessage", `{"QueueUrl":"u"}`), "MissingParameter", "The request must contain the parameter MessageBody."},
+		{target("AmazonSQS.SendMessage", `{"QueueUrl":"u"}`), "MissingRequiredParameterException", "The request must contain the parameter MessageBody."},
 	} {
 		status, body, h := c.req.send(t, url)
 		code := strings.Contains(body, "<Code>"+c.code+"<") || strings.Contains(body, `"__type":"`+c.code) || h.Get("x-amzn-ErrorType") == c.code
