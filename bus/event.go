@@ -27,11 +27,11 @@ func Render(p Parts) []byte {
 	b.Grow(256 + len(p.Detail))
 	str := func(before, s string) {
 		b.WriteString(before)
-		quoted, err := json.Marshal(s)
-		if err != nil {
-			quoted = []byte(`""`) // not to be: a string
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		if enc.Encode(s) == nil { // a string: it does not fail
+			b.Truncate(b.Len() - 1) // the line's end
 		}
-		b.Write(quoted)
 	}
 	str(`{"version":"0","id":`, p.ID)
 	str(`,"detail-type":`, p.DetailType)

@@ -17,26 +17,26 @@ type Statement struct {
 	Sid       string          `json:",omitempty"`
 	Effect    string          // Allow or Deny
 	Principal json.RawMessage // "*", or {"AWS": …}
-	Action    texts
-	Resource  texts                       `json:",omitempty"`
-	Condition map[string]map[string]texts `json:",omitempty"`
+	Action    Texts
+	Resource  Texts                       `json:",omitempty"`
+	Condition map[string]map[string]Texts `json:",omitempty"`
 }
 
-// texts is a JSON string or a list of strings.
-type texts []string
+// Texts is a JSON string or a list of strings.
+type Texts []string
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (t *texts) UnmarshalJSON(b []byte) error {
+func (t *Texts) UnmarshalJSON(b []byte) error {
 	var one string
 	if json.Unmarshal(b, &one) == nil {
-		*t = texts{one}
+		*t = Texts{one}
 		return nil
 	}
 	return json.Unmarshal(b, (*[]string)(t))
 }
 
 // MarshalJSON implements json.Marshaler.
-func (t texts) MarshalJSON() ([]byte, error) {
+func (t Texts) MarshalJSON() ([]byte, error) {
 	if len(t) == 1 {
 		return json.Marshal(t[0])
 	}
@@ -161,7 +161,7 @@ func (s Statement) names(account string) bool {
 	if json.Unmarshal(s.Principal, &all) == nil {
 		return all == "*"
 	}
-	var by map[string]texts
+	var by map[string]Texts
 	if json.Unmarshal(s.Principal, &by) != nil {
 		return false
 	}

@@ -108,11 +108,12 @@ func specOf(t types.Target) input.Spec {
 	return s
 }
 
-// CheckTarget says in words what is wrong with a target of the scope's rules.
+// CheckInput says, in AWS's words where they are known, what is wrong with the
+// input of a target.
+func (*Engine) CheckInput(t types.Target) error { return specOf(t).Check(*t.Id) }
+
+// CheckTarget says in words why a target of the scope's rules cannot be served.
 func (e *Engine) CheckTarget(s cluster.Scope, t types.Target) error {
-	if err := specOf(t).Check(*t.Id); err != nil {
-		return err
-	}
 	target, err := e.targetOf(*t.Arn)
 	if err != nil {
 		return err
