@@ -121,14 +121,22 @@ type fixture struct {
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
+	f := newIdle(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	work.Go(func() { f.engine.Run(ctx) })
+	t.Cleanup(func() { cancel(); work.Wait() })
+	return f
+}
+
+// newIdle is a fixture whose engine does not run.
+func newIdle(t testing.TB) *fixture {
+	t.Helper()
 	db := storetest.Open(t)
 	q := newQueues()
 	e, err := bus.New(bus.Config{DB: db, Journal: mem.New(), Targets: map[string]bus.Target{"sqs": q, "sns": q, "ecs": q, "logs": q}, DeadLetter: q.deadLetter})
 	must(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	var work sync.WaitGroup
-	work.Go(func() { e.Run(ctx) })
-	t.Cleanup(func() { cancel(); work.Wait(); e.Close() })
+	t.Cleanup(e.Close)
 	f := &fixture{API: New(Config{DB: db, Engine: e}), t: t, queues: q, ctx: context.Background()}
 	s, err := awsapi.New(awsapi.Config{Account: account, Region: region, Auth: accounts{}, Log: slog.New(slog.DiscardHandler)}, awsapi.Service{Model: "events", API: f.API})
 	must(t, err)
@@ -228,3 +236,13 @@ func decode(t testing.TB, s string) map[string]any {
 
 // transient fails as a receiver that is away.
 var transient = delivery.Retryable("THROTTLING", "away")
+
+func path(p string) func(*types.Target) { return func(t *types.Target) { t.InputPath = &p } }
+
+func to(a string) func(*types.Target) { return func(t *types.Target) { t.Arn = &a } }
+
+func filled(template string, paths map[string]string) func(*types.Target) {
+	return func(t *types.Target) {
+		t.InputTransformer = &types.InputTransformer{InputTemplate: &template, InputPathsMap: paths}
+	}
+}
