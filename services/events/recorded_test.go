@@ -90,7 +90,7 @@ func (r *recorded) same(name, step string, got any) {
 	r.t.Helper()
 	full := ""
 	for k := range r.cases {
-		if strings.HasSuffix(k, "::"+name) {
+		if _, rest, _ := strings.Cut(k, "::"); rest == name { // behind its file's name
 			full = k
 		}
 	}
