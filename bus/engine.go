@@ -43,6 +43,7 @@ type Delivery struct {
 	Event         []byte       // what it was made of
 	EventID       string
 	Time          time.Time // of the event
+	Attempts      int       // how often it was sent before
 	Hops          int       // how many buses it passed
 }
 
@@ -155,7 +156,7 @@ func (e *Engine) lead(ctx context.Context) {
 	e.archives.end()
 }
 
-// lane returns the deliveries once this process leads.
+// delivery returns the deliveries once this process leads.
 func (e *Engine) delivery(ctx context.Context) (*delivery.Engine, error) {
 	e.mu.RLock()
 	d, leading := e.deliver, e.leading

@@ -84,7 +84,7 @@ func (e *Engine) send(ctx context.Context, m delivery.Message) error {
 	if err != nil {
 		return &delivery.Error{Permanent: true, Code: CodeInput, Err: err}
 	}
-	d := Delivery{Scope: r.Scope, RuleARN: r.ARN(), Target: t, Input: in, Event: event, Hops: hops}
+	d := Delivery{Scope: r.Scope, RuleARN: r.ARN(), Target: t, Input: in, Event: event, Attempts: m.Attempts, Hops: hops}
 	var head struct {
 		ID   string    `json:"id"`
 		Time time.Time `json:"time"`
