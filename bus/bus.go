@@ -122,8 +122,11 @@ type Run struct {
 	Last time.Time
 }
 
+// Key is the row's key.
+func (r Run) Key() string { return r.Scope.Key(r.Rule) }
+
 // Runs is the table of runs of rules, all on default buses.
-var Runs = store.NewTable("bus.runs", func(r Run) string { return r.Scope.Key(r.Rule) })
+var Runs = store.NewTable("bus.runs", Run.Key)
 
 // Function is what an arn:aws:lambda:…:function:NAME stands for until functions
 // are served: a URL.
@@ -133,8 +136,11 @@ type Function struct {
 	URL  string
 }
 
+// Key is the row's key.
+func (f Function) Key() string { return f.Scope.Key(f.Name) }
+
 // Functions is the table of functions.
-var Functions = store.NewTable("bus.functions", func(f Function) string { return f.Scope.Key(f.Name) })
+var Functions = store.NewTable("bus.functions", Function.Key)
 
 // ParseRuleARN is the inverse of RuleARN.
 func ParseRuleARN(s string) (scope cluster.Scope, bus, name string, ok bool) {

@@ -396,6 +396,9 @@ func TestForbidden(t *testing.T) {
 func TestARNs(t *testing.T) {
 	for _, bus := range []string{"default", "b", "aws.partner/x/y"} {
 		r := Rule{Scope: here, Bus: bus, Name: "n"}
+		if key, ok := ruleKey(r.ARN()); !ok || key != r.Key() {
+			t.Errorf("%s: %s, %v", r.ARN(), key, ok)
+		}
 		if s, b, n, ok := ParseRuleARN(r.ARN()); !ok || s != here || b != bus || n != "n" {
 			t.Errorf("%s: %v %s %s %v", r.ARN(), s, b, n, ok)
 		}
@@ -407,6 +410,19 @@ func TestARNs(t *testing.T) {
 		if _, _, _, ok := ParseRuleARN(bad); ok {
 			t.Errorf("%q is taken", bad)
 		}
+	}
+}
+
+func TestHead(t *testing.T) {
+	at := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
+	trap := Render(Parts{Scope: here, ID: "x", Source: `s,"time":"1"`, DetailType: "d", Time: at, Detail: []byte("{}")})
+	for event, want := range map[string]string{string(trap): "x", `{"time":"2024-01-02T03:04:05Z","id":"y"}`: "y", `{"version":"0","id":"z\u0021","time":"2024-01-02T03:04:05Z"}`: "z!"} {
+		if id, got := head([]byte(event)); id != want || !got.Equal(at) {
+			t.Errorf("%s: %q, %v", event, id, got)
+		}
+	}
+	if id, got := head([]byte("x")); id != "" || !got.IsZero() {
+		t.Errorf("%q, %v", id, got)
 	}
 }
 

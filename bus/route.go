@@ -112,8 +112,7 @@ func (r *routes) lanes(ev Event) (out []string, err error) {
 func laneOf(ruleARN, target string) string { return ruleARN + "|" + target }
 
 func isArchive(lane string) bool {
-	_, _, ok := parseArchiveARN(lane)
-	return ok
+	return strings.Contains(lane, ":archive/") && !strings.Contains(lane, "|")
 }
 
 func parseArchiveARN(s string) (cluster.Scope, string, bool) { return resource(s, "archive") }

@@ -1,10 +1,12 @@
 package bus
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
@@ -28,15 +30,19 @@ const (
 	CodeInput         = "INVALID_INPUT"
 )
 
+// insideConcurrent is how many deliveries to a target of the platform's own are
+// under way at a time.
+const insideConcurrent = 256
+
 // find returns what a lane stands for.
 func (e *Engine) find(lane string) (r Rule, t types.Target, ok bool) {
 	ruleARN, id := splitLane(lane)
-	s, bus, name, ok := ParseRuleARN(ruleARN)
+	key, ok := ruleKey(ruleARN)
 	if !ok {
 		return r, t, false
 	}
 	e.cfg.DB.View(func(rd store.Reader) error {
-		if r, ok = Rules.Get(rd, s.Key(bus, name)); ok {
+		if r, ok = Rules.Get(rd, key); ok {
 			t, ok = r.Target(id)
 		}
 		return nil
@@ -44,10 +50,26 @@ func (e *Engine) find(lane string) (r Rule, t types.Target, ok bool) {
 	return r, t, ok
 }
 
+// ruleKey is the key of the rule that an ARN names: ParseRuleARN for what is
+// asked many thousand times a second.
+func ruleKey(ruleARN string) (string, bool) {
+	rest, ok := strings.CutPrefix(ruleARN, "arn:aws:events:")
+	region, rest, ok1 := strings.Cut(rest, ":")
+	account, rest, ok2 := strings.Cut(rest, ":rule/")
+	if !ok || !ok1 || !ok2 {
+		return "", false
+	}
+	if strings.IndexByte(rest, '/') < 0 {
+		rest = DefaultName + "/" + rest
+	}
+	return account + "/" + region + "/" + rest, true
+}
+
 // policy is delivery.Config.Policy.
 func (e *Engine) policy(lane string) (delivery.Policy, bool) {
 	p := delivery.EventBridge
-	if s, name, ok := parseArchiveARN(lane); ok {
+	if isArchive(lane) {
+		s, name, ok := parseArchiveARN(lane)
 		e.cfg.DB.View(func(r store.Reader) error { _, ok = Archives.Get(r, s.Key(name)); return nil })
 		return p, ok
 	}
@@ -63,7 +85,11 @@ func (e *Engine) policy(lane string) (delivery.Policy, bool) {
 			p.MaxRetries = int(*r.MaximumRetryAttempts)
 		}
 	}
-	e.pace(&p, *t.Arn)
+	if strings.Contains(*t.Arn, ":api-destination/") {
+		e.pace(&p, *t.Arn)
+	} else if !strings.HasPrefix(*t.Arn, "arn:aws:lambda:") {
+		p.Concurrent = insideConcurrent // syncs of the journal are shared
+	}
 	return p, true
 }
 
@@ -85,18 +111,35 @@ func (e *Engine) send(ctx context.Context, m delivery.Message) error {
 		return &delivery.Error{Permanent: true, Code: CodeInput, Err: err}
 	}
 	d := Delivery{Scope: r.Scope, RuleARN: r.ARN(), Target: t, Input: in, Event: event, Attempts: m.Attempts, Hops: hops}
-	var head struct {
-		ID   string    `json:"id"`
-		Time time.Time `json:"time"`
-	}
-	if err := json.Unmarshal(event, &head); err == nil {
-		d.EventID, d.Time = head.ID, head.Time
-	}
+	d.EventID, d.Time = head(event)
 	target, err := e.targetOf(*t.Arn)
 	if err != nil {
 		return &delivery.Error{Permanent: true, Code: CodeNoResource, Err: err}
 	}
 	return target.Send(ctx, d)
+}
+
+// head returns an event's id and time. Those that Render writes have them at
+// known places.
+func head(event []byte) (id string, at time.Time) {
+	var h struct {
+		ID   string    `json:"id"`
+		Time time.Time `json:"time"`
+	}
+	const before, within = `{"version":"0","id":"`, `,"time":"`
+	if rest, ok := bytes.CutPrefix(event, []byte(before)); ok {
+		// Within a string the quotes would be escaped.
+		id, _, ok1 := bytes.Cut(rest, []byte(`"`))
+		_, rest, ok2 := bytes.Cut(rest, []byte(within))
+		text, _, ok3 := bytes.Cut(rest, []byte(`"`))
+		if at, err := time.Parse(time.RFC3339, string(text)); ok1 && ok2 && ok3 && err == nil && bytes.IndexByte(id, '\\') < 0 {
+			return string(id), at
+		}
+	}
+	if err := json.Unmarshal(event, &h); err != nil {
+		return "", at
+	}
+	return h.ID, h.Time
 }
 
 // specOf is what a target says of its input.
