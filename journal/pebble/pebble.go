@@ -322,7 +322,7 @@ func (j *Journal) release() (err error) {
 			}
 		}
 	}
-	return j.unlock(errors.New("Pebble does not close"))
+	return j.unlock(errors.New("the database does not close"))
 }
 
 func (j *Journal) unlock(err error) error {

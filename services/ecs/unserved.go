@@ -23,7 +23,7 @@ func UnservedFields() []UnservedField { return slices.Clone(unservedFields) }
 var unservedFields = []UnservedField{
 	{"containerDefinitions[].credentialSpecs", "the container starts without a gMSA identity",
 		anyContainer(func(c types.ContainerDefinition) bool { return len(c.CredentialSpecs) > 0 })},
-	{"containerDefinitions[].dockerSecurityOptions", "apart from no-new-privileges the container runs under the node's default profiles",
+	{"containerDefinitions[].dockerSecurityOptions", "only no-new-privileges acts: the container runs under the node's default profiles",
 		anyContainer(func(c types.ContainerDefinition) bool {
 			return slices.ContainsFunc(c.DockerSecurityOptions, func(o string) bool { return !strings.HasPrefix(o, "no-new-privileges") })
 		})},
