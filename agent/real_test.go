@@ -48,6 +48,9 @@ func newReal(t *testing.T, more ...drivertest.File) *real {
 		t.Skip("containers cannot run here: ", problems[0])
 	}
 	dir := t.TempDir()
+	if _, err := containerd.Claim(filepath.Join(dir, "containerd")); err != nil {
+		t.Fatal(err)
+	}
 	drv, err := containerd.Open(t.Context(), containerd.Config{DataDir: filepath.Join(dir, "containerd"), Private: true, InitPath: initProgram(t), Log: logTo(t)})
 	if err != nil {
 		t.Fatal(err)

@@ -100,7 +100,7 @@ func TestReboot(t *testing.T) {
 	for _, pid := range d.paths.shims() {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
-	if err := d.purgeCgroups(t.Context()); err != nil {
+	if err := d.host.cgroups.purge(t.Context(), d.paths.cgroup()); err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(unmountBelow(d.paths.run), os.RemoveAll(d.paths.run)); err != nil {
