@@ -34,7 +34,9 @@ type stack struct {
 }
 
 func newStack(t *testing.T, p *platform, account string) *stack {
-	c := aws.Config{Region: "us-east-1", BaseEndpoint: &p.url, RetryMaxAttempts: 1,
+	// Twice, for on a busy machine the SDK now and then closes a connection whose
+	// answer it is about to read, whoever the server is.
+	c := aws.Config{Region: "us-east-1", BaseEndpoint: &p.url, RetryMaxAttempts: 2,
 		Credentials: credentials.NewStaticCredentialsProvider(account, "any", "")}
 	s := &stack{p: p, account: account, ecs: ecs.NewFromConfig(c), elb: elb.NewFromConfig(c), ec2: ec2.NewFromConfig(c)}
 	ctx := t.Context()

@@ -5,6 +5,7 @@ package launch
 
 import (
 	"math/rand/v2"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
@@ -220,7 +221,7 @@ func (l *launcher) lookUp(nodes []scheduler.Candidate, choices []scheduler.Choic
 		switch is, ok := l.current(was); {
 		case !ok:
 			was.Connected, stale = false, true
-		case worse(is, *was, l.place.Group):
+		case l.worse(is, *was):
 			*was, stale = is, true
 		}
 	}
@@ -244,9 +245,10 @@ func (l *launcher) disregard(p *pool, nodes []scheduler.Candidate, known map[int
 }
 
 // worse reports whether is takes fewer tasks than c, or later.
-func worse(is, c scheduler.Candidate, group string) bool {
-	return c.Connected && !is.Connected || is.CPU < c.CPU || is.Memory < c.Memory || len(is.Ports) > len(c.Ports) ||
-		is.Tasks > c.Tasks || is.Groups[group] > c.Groups[group]
+func (l *launcher) worse(is, c scheduler.Candidate) bool {
+	taken := func(port string) bool { return slices.Contains(is.Ports, port) }
+	return c.Connected && !is.Connected || is.CPU < c.CPU || is.Memory < c.Memory || is.Tasks > c.Tasks ||
+		is.Groups[l.place.Group] > c.Groups[l.place.Group] || slices.ContainsFunc(l.place.Need.Ports, taken)
 }
 
 // onEach starts one task on each of the instances that the request names.

@@ -194,6 +194,35 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
+// A host port is given once a node, however many ask for it at once.
+func TestCrowdPorts(t *testing.T) {
+	db := crowd(t, 70, 1000)
+	r := request(20, func(r *Request) {
+		r.Definition.Def.ContainerDefinitions[0].PortMappings = []types.PortMapping{{ContainerPort: ptr(int32(80)), HostPort: ptr(int32(80))}}
+	})
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			err := db.Update(context.Background(), func(tx *store.Tx) error { _, _, err := Launch(tx, r); return err })
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	db.View(func(r store.Reader) error {
+		for g := range cluster.Ledgers.List(r, "") {
+			if g.Tasks != 1 || fmt.Sprint(g.Used.Ports) != "[80/tcp]" {
+				t.Errorf("%s has %d tasks, ports %v", g.Node, g.Tasks, g.Used.Ports)
+			}
+		}
+		if n := cluster.Tasks.Len(r); n != 70 {
+			t.Errorf("%d tasks on 70 nodes", n)
+		}
+		return nil
+	})
+}
+
 // Among many nodes tasks spread as they do among few.
 func TestCrowdSpreads(t *testing.T) {
 	db := crowd(t, 90, 1000)
