@@ -12,8 +12,8 @@ import (
 	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/services/ec2"
 	"github.com/dhowhq/dhow/services/ecr"
-	"github.com/dhowhq/dhow/services/ecs"
 	"github.com/dhowhq/dhow/services/elbv2"
+	"github.com/dhowhq/dhow/services/events"
 	"github.com/dhowhq/dhow/services/kinesis"
 	"github.com/dhowhq/dhow/services/logs"
 	"github.com/dhowhq/dhow/services/sqs"
@@ -23,11 +23,12 @@ import (
 // services is the list of AWS APIs that are served: a line each.
 func (p *platform) services() []awsapi.Service {
 	return []awsapi.Service{
-		{Model: "ecs", API: ecs.New(ecs.Config{DB: p.db, Log: p.log, TargetGroup: p.balancer.TargetGroup, DefaultCIDR: p.cidr})},
+		{Model: "ecs", API: p.ecs},
 		{Model: "ecr", API: ecr.New(ecr.Config{Images: p.images})},
 		{Model: "elbv2", API: elbv2.New(elbv2.Config{DB: p.db, Engine: p.balancer, Log: p.log, EnsureVPC: p.ensureVPC, Instance: p.hasInstance})},
 		{Model: "logs", API: logs.New(logs.Config{Store: p.logstore, DB: p.db})},
 		{Model: "kinesis", API: kinesis.New(kinesis.Config{Engine: p.streams, DB: p.db})},
+		{Model: "events", API: events.New(events.Config{DB: p.db, Engine: p.bus, Log: p.log})},
 		sqs.Service(sqs.Config{Queues: p.queues}),
 		{Model: "sts", API: sts.New()},
 		{Model: "ec2", API: ec2.New(ec2.Config{DB: p.db, EnsureVPC: p.ensureVPC})},
@@ -47,6 +48,9 @@ func (p *platform) handler() http.Handler {
 	own.HandleFunc("GET /_dhow/tasks", p.listTasks)
 	own.HandleFunc("POST /_dhow/reset", p.reset)
 	own.HandleFunc("POST /_dhow/repositories/{name...}", p.ensureRepository)
+	own.HandleFunc("GET /_dhow/functions", p.listFunctions)
+	own.HandleFunc("PUT /_dhow/functions/{name}", p.setFunction)
+	own.HandleFunc("DELETE /_dhow/functions/{name}", p.removeFunction)
 	own.Handle("GET /_dhow/logs", p.logstore.Handler(p.callScope))
 	own.HandleFunc("GET /_dhow/logs/of/{name}", p.followTask)
 	own.Handle("/_dhow/acs/", p.acs)

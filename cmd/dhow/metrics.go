@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/dhowhq/dhow/agent"
+	"github.com/dhowhq/dhow/bus"
 	"github.com/dhowhq/dhow/internal/awsapi"
 )
 
@@ -48,4 +49,19 @@ func (m *metrics) step(s agent.Step, took time.Duration) {
 func (m *metrics) observe(c *awsapi.Call, status int, took time.Duration) {
 	m.calls.WithLabelValues(c.Service, c.Operation, strconv.Itoa(status)).Inc()
 	m.seconds.WithLabelValues(c.Service).Observe(took.Seconds())
+}
+
+// watch shows what the event buses count.
+func (m *metrics) watch(b *bus.Engine) {
+	counter := func(name, help string, f func(bus.Stats) int64) {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(f(b.Stats())) }))
+	}
+	counter("dhow_events_total", "Events put on buses.", func(s bus.Stats) int64 { return s.Events })
+	counter("dhow_events_matched_total", "Events that a rule or an archive took.", func(s bus.Stats) int64 { return s.Matched })
+	counter("dhow_events_delivered_total", "Deliveries that targets took.", func(s bus.Stats) int64 { return s.Delivery.Delivered })
+	counter("dhow_events_failed_total", "Attempts to deliver that failed and are tried again.", func(s bus.Stats) int64 { return s.Delivery.Failed })
+	counter("dhow_events_dead_total", "Deliveries that were given up.", func(s bus.Stats) int64 { return s.Delivery.Dead })
+	counter("dhow_events_missed_runs_total", "Runs of rules' schedules that were due while nothing ran.", func(s bus.Stats) int64 { return s.MissedRuns })
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "dhow_events_waiting", Help: "Deliveries that are not done."},
+		func() float64 { return float64(b.Stats().Delivery.Waiting) }))
 }

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dhowhq/dhow/bus"
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/cluster/outlet"
 	"github.com/dhowhq/dhow/deploy"
@@ -49,6 +50,8 @@ type platform struct {
 	journal  journal.Journal // messages
 	streams  *stream.Engine
 	queues   *queue.Engine
+	bus      *bus.Engine
+	ecs      *ecs.API
 	identity identity.Node
 	auth     identity.Open
 	cidr     netip.Prefix // of the default VPCs
@@ -195,6 +198,12 @@ func (p *platform) assemble(ctx context.Context) (err error) {
 	}
 	p.queues = queue.New(queue.Config{DB: p.db, Journal: p.journal, Log: p.log})
 	p.streams = stream.New(stream.Config{DB: p.db, Journal: p.journal, Log: p.log})
+	p.ecs = ecs.New(ecs.Config{DB: p.db, Log: p.log, TargetGroup: p.balancer.TargetGroup, DefaultCIDR: p.cidr})
+	if p.bus, err = bus.New(bus.Config{DB: p.db, Journal: p.journal, Log: p.log, Targets: p.targets(), DeadLetter: queueTarget{p.queues}.deadLetter}); err != nil {
+		return err
+	}
+	p.outlet.Subscribe("event buses", p.bus.TakePlatform)
+	p.metrics.watch(p.bus)
 	issuer, err := identity.OpenIssuer(ctx, p.db, acs.TaskAlive(p.db))
 	if err != nil {
 		return err
@@ -235,6 +244,7 @@ func (p *platform) serve(ctx context.Context) error {
 	p.spawn("log store", func() error { p.logstore.Run(run); return nil })
 	p.spawn("event outlet", func() error { return p.db.Lead(run, "outlet", p.outlet.Run) })
 	p.spawn("streams", func() error { return p.db.Lead(run, "streams", p.streams.Run) })
+	p.spawn("event buses", func() error { return p.bus.Run(run) })
 	p.spawn("queues", func() error { return p.queues.Run(run) })
 	p.spawn("store and journal", func() error {
 		select {
