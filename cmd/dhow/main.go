@@ -25,6 +25,7 @@ type cli struct {
 	Ps       psCmd       `cmd:"" help:"List tasks."`
 	Logs     logsCmd     `cmd:"" help:"Print what a service, a task or a log group logs."`
 	Events   eventsCmd   `cmd:"" help:"Print the events of the platform, one JSON line each."`
+	Queue    queueCmd    `cmd:"" help:"List queues, move dead letters back."`
 	Image    imageCmd    `cmd:"" help:"Build and push images without Docker."`
 	Reset    resetCmd    `cmd:"" help:"Empty the caller's account."`
 	Doctor   doctorCmd   `cmd:"" help:"Say what this machine lacks and how to mend it."`
