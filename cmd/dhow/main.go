@@ -26,6 +26,7 @@ type cli struct {
 	Logs     logsCmd     `cmd:"" help:"Print what a service, a task or a log group logs."`
 	Events   eventsCmd   `cmd:"" help:"Print the events of the platform, one JSON line each."`
 	Function functionCmd `cmd:"" help:"Say which URLs functions are."`
+	Queue    queueCmd    `cmd:"" help:"List queues, move dead letters back."`
 	Image    imageCmd    `cmd:"" help:"Build and push images without Docker."`
 	Reset    resetCmd    `cmd:"" help:"Empty the caller's account."`
 	Doctor   doctorCmd   `cmd:"" help:"Say what this machine lacks and how to mend it."`
