@@ -58,8 +58,9 @@ type Config struct {
 	// HostAPI is the URL of the API for tasks in host mode, which share the
 	// host's network.
 	HostAPI string
-	// HostPort says what on this machine has a port that a container in host
-	// mode asks for and cannot share it. Nil: nothing has.
+	// HostPort returns an error, for users to read, if something on this machine
+	// keeps a container in host mode from a TCP port that it names. Nil: nothing
+	// does.
 	HostPort func(port uint16) error
 	// ServeDNS answers name queries that come from network vpc ("" in bridge
 	// mode, HostNetwork in host mode), until both are closed. Nil: tasks get the

@@ -49,7 +49,7 @@ func newWorld(t *testing.T, adjust ...func(*Config)) *world {
 	}
 	auth := identity.Open{Node: w.node, Issuer: issuer}
 	w.config = Config{DB: w.db, Log: slog.New(slog.DiscardHandler), Auth: auth, Issuer: issuer,
-		Heartbeat: 100 * time.Millisecond, Silence: time.Second, Resend: 200 * time.Millisecond}
+		Heartbeat: 100 * time.Millisecond, Silence: time.Second, Lost: time.Minute, Resend: 200 * time.Millisecond}
 	for _, f := range adjust {
 		f(&w.config)
 	}

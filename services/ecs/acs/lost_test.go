@@ -7,13 +7,16 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/deploy"
 	driversim "github.com/dhowhq/dhow/driver/sim"
+	wire "github.com/dhowhq/dhow/internal/acs"
 	"github.com/dhowhq/dhow/store"
 )
 
@@ -50,6 +53,9 @@ func (c *cable) set(cut bool) {
 	c.conns = nil
 }
 
+// soonLost has nodes lost after three seconds.
+func soonLost(c *Config) { c.Lost = 3 * time.Second }
+
 // holdings are what the store says is held: strays, addresses, and tasks of the
 // node's ledger.
 func (w *world) holdings() (strays, addresses, tasks int) {
@@ -73,16 +79,16 @@ func (w *world) free() {
 // what they hold is not given away while they may run there. When it is back it
 // stops them.
 func TestCutOff(t *testing.T) {
-	w := newWorld(t)
-	wire := &cable{to: strings.TrimPrefix(w.web.URL, "http://")}
-	m := w.machine(driversim.Config{}, wire.dial)
+	w := newWorld(t, soonLost)
+	way := &cable{to: strings.TrimPrefix(w.web.URL, "http://")}
+	m := w.machine(driversim.Config{}, way.dial)
 	w.ready()
 	w.define("awsvpc", types.ContainerDefinition{Name: aws.String("web"), Image: aws.String("nginx")})
 	arns := w.run(2, w.awsvpc)
 	for _, arn := range arns {
 		w.reaches(arn, "RUNNING")
 	}
-	wire.set(true)
+	way.set(true)
 	w.reaches(arns[0], "STOPPED")
 	w.reaches(arns[1], "STOPPED")
 	got := w.task(arns[0])
@@ -98,7 +104,7 @@ func TestCutOff(t *testing.T) {
 	// The row of one is forgotten meanwhile.
 	key, _ := taskKey(arns[1])
 	w.must(nil, w.db.Update(t.Context(), func(tx *store.Tx) error { cluster.Tasks.Delete(tx, key); return nil }))
-	wire.set(false)
+	way.set(false)
 	w.free()
 	w.until("nothing on the node", func() bool {
 		list, err := m.cfg.Driver.List(t.Context())
@@ -110,7 +116,7 @@ func TestCutOff(t *testing.T) {
 
 // A node that comes back without its tasks says so.
 func TestLostAndEmpty(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, soonLost)
 	m := w.machine(driversim.Config{}, nil)
 	w.ready()
 	w.define("awsvpc", types.ContainerDefinition{Name: aws.String("web"), Image: aws.String("nginx")})
@@ -147,7 +153,7 @@ func TestBriefSilence(t *testing.T) {
 
 // Deregistering the lost instance gives back what its tasks hold.
 func TestLostDeregistered(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, soonLost)
 	instance := w.stock()
 	c := w.connect(instance)
 	w.until("agentConnected", func() bool { return w.connected(instance) })
@@ -161,4 +167,36 @@ func TestLostDeregistered(t *testing.T) {
 	}
 	w.must(w.ecs.DeregisterContainerInstance(t.Context(), &ecs.DeregisterContainerInstanceInput{Cluster: aws.String("c"), ContainerInstance: &instance}))
 	w.free()
+}
+
+// A service has its tasks elsewhere when their node is lost, and does not take
+// it for a failure of theirs.
+func TestLostReplaced(t *testing.T) {
+	w := newWorld(t, soonLost)
+	engine := deploy.New(deploy.Config{DB: w.db})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- engine.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+
+	first := w.stock()
+	c := w.connect(first)
+	w.until("the first instance", func() bool { return w.connected(first) })
+	w.define("bridge", types.ContainerDefinition{Name: aws.String("web"), Image: aws.String("nginx")})
+	w.must(w.ecs.CreateService(t.Context(), &ecs.CreateServiceInput{Cluster: aws.String("c"), ServiceName: aws.String("s"),
+		TaskDefinition: aws.String("f"), DesiredCount: aws.Int32(1), LaunchType: types.LaunchTypeEc2}))
+	lost := next[wire.PayloadMessage](c).Tasks[0].ARN
+	w.report(lost, "RUNNING")
+	second := w.stock()
+	other := w.connect(second)
+	w.until("the second instance", func() bool { return w.connected(second) })
+	c.CloseNow()
+	again := next[wire.PayloadMessage](other).Tasks[0].ARN
+	if again == lost || w.task(lost).StopCode != "InfrastructureHealth" {
+		t.Errorf("task %s is replaced by %s", lost, again)
+	}
+	out, err := w.ecs.DescribeServices(t.Context(), &ecs.DescribeServicesInput{Cluster: aws.String("c"), Services: []string{"s"}})
+	if err != nil || out.Services[0].Deployments[0].FailedTasks != 0 {
+		t.Errorf("%+v, %v", out, err)
+	}
 }

@@ -46,7 +46,7 @@ func refusedWith(err error, code string) bool {
 // connects anew, and new ones in good time, always by the same id; they are
 // good until the task has stopped, and appear nowhere else.
 func TestRoles(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.RoleLife = 6 * time.Second })
+	w := newWorld(t, func(c *Config) { c.RoleLife = 12 * time.Second })
 	instance := w.stock()
 	c := w.connect(instance)
 	w.until("agentConnected", func() bool { return w.connected(instance) })
@@ -60,7 +60,7 @@ func TestRoles(t *testing.T) {
 	if role.RoleARN != "arn:aws:iam::111122223333:role/apps/orders" || execution.RoleARN != "arn:aws:iam::000000000000:role/service/runner" || role.ID == execution.ID {
 		t.Errorf("roles %+v, %+v", role, execution)
 	}
-	if at, err := time.Parse(time.RFC3339, role.Expiration); err != nil || !strings.HasSuffix(role.Expiration, "Z") || time.Until(at) > 6*time.Second {
+	if at, err := time.Parse(time.RFC3339, role.Expiration); err != nil || !strings.HasSuffix(role.Expiration, "Z") || time.Until(at) > 12*time.Second {
 		t.Errorf("expiration %s", role.Expiration)
 	}
 	for _, k := range []*wire.RoleCredentials{role, execution} {
@@ -112,7 +112,7 @@ func TestRoles(t *testing.T) {
 	}
 
 	// Until it has stopped.
-	fresh := w.srv.role(w.row(arn), wire.TaskApplication, "orders", time.Now())
+	fresh := w.srv.role(w.row(arn), wire.TaskApplication, "orders", time.Now().Add(time.Hour))
 	w.must(w.ecs.StopTask(t.Context(), &ecs.StopTaskInput{Cluster: aws.String("c"), Task: &arn}))
 	if err := w.as(fresh); err != nil {
 		t.Errorf("while it stops: %v", err)
