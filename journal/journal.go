@@ -44,6 +44,10 @@ var (
 	// ErrClosed is the answer after Close, or once the back end has failed for
 	// good: after a sync that failed nothing more is acknowledged.
 	ErrClosed = errors.New("journal: closed")
+
+	// ErrInUse is the answer to opening a directory that another journal, of
+	// this process or another one, has open.
+	ErrInUse = errors.New("journal: in use by another process")
 )
 
 const (

@@ -14,6 +14,7 @@ import (
 	"github.com/dhowhq/dhow/services/ecs"
 	"github.com/dhowhq/dhow/services/elbv2"
 	"github.com/dhowhq/dhow/services/logs"
+	"github.com/dhowhq/dhow/services/sqs"
 	"github.com/dhowhq/dhow/services/sts"
 )
 
@@ -24,6 +25,7 @@ func (p *platform) services() []awsapi.Service {
 		{Model: "ecr", API: ecr.New(ecr.Config{Images: p.images})},
 		{Model: "elbv2", API: elbv2.New(elbv2.Config{DB: p.db, Engine: p.balancer, Log: p.log, EnsureVPC: p.ensureVPC, Instance: p.hasInstance})},
 		{Model: "logs", API: logs.New(logs.Config{Store: p.logstore, DB: p.db})},
+		sqs.Service(sqs.Config{Queues: p.queues}),
 		{Model: "sts", API: sts.New()},
 		{Model: "ec2", API: ec2.New(ec2.Config{DB: p.db, EnsureVPC: p.ensureVPC})},
 	}

@@ -21,9 +21,12 @@ import (
 	"github.com/dhowhq/dhow/image"
 	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/internal/cert"
+	"github.com/dhowhq/dhow/journal"
+	"github.com/dhowhq/dhow/journal/pebble"
 	"github.com/dhowhq/dhow/lb"
 	"github.com/dhowhq/dhow/logstore"
 	"github.com/dhowhq/dhow/network"
+	"github.com/dhowhq/dhow/queue"
 	"github.com/dhowhq/dhow/services/ecs"
 	"github.com/dhowhq/dhow/services/ecs/acs"
 	"github.com/dhowhq/dhow/store"
@@ -42,6 +45,8 @@ type platform struct {
 	address string // HOST:PORT of the same
 
 	db       *store.DB
+	journal  journal.Journal // messages
+	queues   *queue.Engine
 	identity identity.Node
 	cidr     netip.Prefix // of the default VPCs
 	balancer *lb.Engine
@@ -81,11 +86,11 @@ func newPlatform(ctx context.Context, c *upCmd, log *slog.Logger) (_ *platform, 
 	}()
 	// The node's runtime and the store start side by side: each takes most of
 	// the time that there is until the platform is ready.
-	opened := make(chan error, 1)
+	opened := make(chan error, 2)
 	go func() { opened <- p.openNode(ctx) }()
+	go func() { opened <- p.openJournal() }()
 	storeErr := p.openStore(ctx)
-	nodeErr := <-opened
-	if err := errors.Join(storeErr, nodeErr); err != nil {
+	if err := errors.Join(storeErr, <-opened, <-opened); err != nil {
 		return nil, err
 	}
 	if err := p.matchState(ctx); err != nil {
@@ -104,6 +109,14 @@ func (p *platform) openStore(ctx context.Context) (err error) {
 	p.db, err = store.Open(ctx, store.Config{Dir: filepath.Join(p.cmd.DataDir, "store"), Endpoints: p.cmd.Etcd, Log: p.log})
 	if errors.Is(err, store.ErrInUse) {
 		return fmt.Errorf("another `dhow up` runs on %s: stop it, or choose another --data-dir", p.cmd.DataDir)
+	}
+	return err
+}
+
+func (p *platform) openJournal() error {
+	j, err := pebble.Open(filepath.Join(p.cmd.DataDir, "journal"), pebble.Options{Log: p.log})
+	if err == nil {
+		p.journal = j
 	}
 	return err
 }
@@ -177,6 +190,7 @@ func (p *platform) assemble() (err error) {
 		Default: cluster.Scope{Account: p.cmd.Account, Region: p.cmd.Region}}); err != nil {
 		return err
 	}
+	p.queues = queue.New(queue.Config{DB: p.db, Journal: p.journal, Log: p.log})
 	auth := identity.Open{Node: p.identity}
 	p.acs = acs.New(acs.Config{DB: p.db, Log: p.log, Auth: auth, Account: func(r *http.Request) string { return p.callScope(r).Account }})
 	p.api, err = awsapi.New(awsapi.Config{Account: p.cmd.Account, Region: p.cmd.Region, Auth: auth, Log: p.log, Observe: p.metrics.observe}, p.services()...)
@@ -211,9 +225,12 @@ func (p *platform) serve(ctx context.Context) error {
 	p.spawn("service loop", func() error { return p.deploy.Run(run) })
 	p.spawn("log store", func() error { p.logstore.Run(run); return nil })
 	p.spawn("event outlet", func() error { return p.db.Lead(run, "outlet", p.outlet.Run) })
-	p.spawn("store", func() error {
+	p.spawn("queues", func() error { return p.queues.Run(run) })
+	p.spawn("store and journal", func() error {
 		select {
 		case err := <-p.db.Failed():
+			return err
+		case err := <-p.journal.Failed():
 			return err
 		case <-run.Done():
 			return nil
@@ -279,6 +296,9 @@ func (p *platform) close() {
 	}
 	if p.images != nil {
 		p.images.Close()
+	}
+	if p.journal != nil {
+		p.journal.Close()
 	}
 	if p.db != nil {
 		p.db.Close()

@@ -80,7 +80,7 @@ func TestConstraints(t *testing.T) {
 			"1 validation error detected: Value null at 'messageAttributes.attr1.member.dataType' failed to satisfy constraint: Member must not be null"},
 		{target("AmazonEC2ContainerRegistry_V20150921.CreateRepository", `{"repositoryName":"Bad Name"}`), "InvalidParameterException",
 			"1 validation error detected: Value 'Bad Name' at 'repositoryName' failed to satisfy constraint: Member must satisfy regular expression pattern: "},
-		{target("AmazonSQS.SendMessage", `{"QueueUrl":"u"}`), "MissingParameter", "The request must contain the parameter MessageBody."},
+		{target("AmazonSQS.SendMessage", `{"QueueUrl":"u"}`), "MissingRequiredParameterException", "The request must contain the parameter MessageBody."},
 	} {
 		status, body, h := c.req.send(t, url)
 		code := strings.Contains(body, "<Code>"+c.code+"<") || strings.Contains(body, `"__type":"`+c.code) || h.Get("x-amzn-ErrorType") == c.code

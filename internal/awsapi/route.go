@@ -51,7 +51,7 @@ func newRoutes(all []*model.Info, served map[string]*service) routes {
 		add(rs.byTarget, i.TargetPrefix, i)
 		add(rs.byHost, i.EndpointPrefix, i)
 		add(rs.byHost, i.SigningName, i)
-		if i.Speaks("query") || i.Speaks("ec2") {
+		if svc := served[i.Name]; i.Speaks("query") || i.Speaks("ec2") || svc != nil && svc.query != nil {
 			rs.queries = append(rs.queries, i)
 		}
 		if svc := served[i.Name]; svc != nil && i.Name != "s3" && (i.Speaks("rest-json") || i.Speaks("rest-xml")) {

@@ -16,7 +16,6 @@ var constraintCodes = map[string]string{
 	"logs":    "InvalidParameterException",
 	"route53": "InvalidInput",
 	"s3":      "InvalidArgument",
-	"sqs":     "InvalidParameterValue",
 	"ec2":     "InvalidParameterValue",
 }
 
@@ -28,9 +27,9 @@ func (x *exchange) violation(bad codec.Violations) *Error {
 		return ec2Violation(bad[0])
 	case "sqs":
 		if bad[0].Missing {
-			return &Error{Code: "MissingParameter", Message: "The request must contain the parameter " + bad[0].Member + "."}
+			return &Error{Code: "MissingRequiredParameterException", Message: "The request must contain the parameter " + bad[0].Member + "."}
 		}
-		return &Error{Code: "InvalidParameterValue", Message: bad.Error()}
+		return &Error{Code: "InvalidParameterValueException", Message: bad.Error()}
 	}
 	return &Error{Code: constraintCode(x.t.info), Message: bad.Error()}
 }

@@ -1,0 +1,254 @@
+package pebble
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	pdb "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/batchrepr"
+
+	"github.com/dhowhq/dhow/journal"
+	"github.com/dhowhq/dhow/journal/pebble/wal"
+)
+
+// groupBytes is how much is committed together, a change of any size beside it.
+const groupBytes = 1 << 20
+
+// syncDelay is when Written records are synced at the latest, so that a loss of
+// power takes no more than these of a second.
+const syncDelay = time.Second
+
+// committer does the changes of all logs, in the order in which they come: a
+// writer takes all that wait, writes them as one frame of the write-ahead log
+// and hands them to the database; a syncer syncs what was written meanwhile.
+type committer struct {
+	j *Journal
+
+	mu     sync.Mutex
+	wake   sync.Cond // of the writer
+	queue  []*change
+	ending bool
+
+	syncs    chan struct{} // wakes the syncer, has room for one
+	ended    chan struct{} // closed after the writer's last change
+	smu      sync.Mutex
+	unsynced []*change // written, waiting for a sync
+	written  uint64    // count of the last frame
+	timed    bool      // timer runs
+	timer    *time.Timer
+
+	workers sync.WaitGroup
+	frame   []byte // the writer's
+}
+
+func newCommitter(j *Journal) *committer {
+	c := &committer{j: j, syncs: make(chan struct{}, 1), ended: make(chan struct{}), written: j.wal.Replayed()}
+	c.wake.L = &c.mu
+	c.timer = time.AfterFunc(time.Hour, c.wakeSyncer)
+	c.timer.Stop()
+	c.workers.Go(c.write)
+	c.workers.Go(c.sync)
+	return c
+}
+
+// submit queues a change. Changes are done in the order of the calls.
+func (c *committer) submit(ch *change) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue = append(c.queue, ch)
+	c.wake.Signal()
+}
+
+// wait returns when the change is as durable as it asked for.
+func (c *committer) wait(ctx context.Context, ch *change) error {
+	select {
+	case err := <-ch.done:
+		return err
+	case <-c.j.down: // the workers may be stuck in Pebble
+		return c.j.over()
+	case <-ctx.Done():
+	}
+	if ch.state.CompareAndSwap(waiting, withdrawn) {
+		return ctx.Err()
+	}
+	select {
+	case err := <-ch.done: // it is known after all
+		return err
+	default:
+		return fmt.Errorf("%w: %w", journal.ErrUnknown, ctx.Err())
+	}
+}
+
+func (c *committer) do(ctx context.Context, ch *change) error {
+	c.submit(ch)
+	return c.wait(ctx, ch)
+}
+
+// take returns what is to be done next, nil at the end.
+func (c *committer) take() (group []*change) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.queue) == 0 && !c.ending {
+		c.wake.Wait()
+	}
+	n, size := 0, 0
+	for n < len(c.queue) && size < groupBytes {
+		size += len(c.queue[n].ops)
+		n++
+	}
+	group = append(group, c.queue[:n]...)
+	clear(c.queue[:n])
+	if c.queue = c.queue[n:]; len(c.queue) == 0 {
+		c.queue = nil
+	}
+	return group
+}
+
+func (c *committer) write() {
+	defer close(c.ended)
+	for {
+		group := c.take()
+		if group == nil {
+			return
+		}
+		c.commit(group)
+	}
+}
+
+// commit does a group of changes, but for syncing them.
+func (c *committer) commit(group []*change) {
+	full := c.j.disk.full()
+	kept := group[:0]
+	for _, ch := range group {
+		switch {
+		case !ch.state.CompareAndSwap(waiting, taken):
+		case full && !ch.makesRoom:
+			ch.done <- journal.ErrFull
+		default:
+			kept = append(kept, ch)
+		}
+	}
+	if len(kept) == 0 {
+		return
+	}
+	if err := c.apply(kept); err != nil {
+		for _, ch := range kept {
+			ch.done <- err
+		}
+		return
+	}
+	c.wrote(kept)
+}
+
+// apply writes the changes to the write-ahead log and to the database.
+func (c *committer) apply(group []*change) error {
+	if c.j.disk.dead() {
+		return c.j.over()
+	}
+	count, err := c.j.wal.Append(c.encode(group))
+	if full(err) {
+		c.j.disk.noticeFull()
+		return fmt.Errorf("%w: %v", journal.ErrFull, err)
+	}
+	if err != nil {
+		return c.j.fail(err)
+	}
+	if err := c.j.apply(c.frame[wal.HeaderSize:]); err != nil {
+		return c.j.fail(err)
+	}
+	c.smu.Lock()
+	defer c.smu.Unlock()
+	c.written = count
+	return nil
+}
+
+// encode makes a frame of the changes: a batch after the frame's header.
+func (c *committer) encode(group []*change) []byte {
+	const start = wal.HeaderSize + batchrepr.HeaderLen
+	if cap(c.frame) > 2*groupBytes {
+		c.frame = nil
+	}
+	c.frame = append(c.frame[:0], make([]byte, start)...)
+	note := change{ops: c.frame}
+	note.set(frameKey, uint64Value(c.j.wal.Next()))
+	c.frame = note.ops
+	count := note.count
+	for _, ch := range group {
+		c.frame = append(c.frame, ch.ops...)
+		count += ch.count
+	}
+	batchrepr.SetCount(c.frame[wal.HeaderSize:], count)
+	return c.frame
+}
+
+// apply does the operations of a frame.
+func (j *Journal) apply(repr []byte) error {
+	b := new(pdb.Batch) // not of the pool: it would keep repr
+	if err := b.SetRepr(repr); err != nil {
+		return err
+	}
+	return j.db.Apply(b, pdb.NoSync)
+}
+
+// wrote ends the changes that need no sync and leaves the others to the syncer.
+func (c *committer) wrote(group []*change) {
+	c.smu.Lock()
+	defer c.smu.Unlock()
+	before := len(c.unsynced)
+	for _, ch := range group {
+		if ch.durability == journal.Synced {
+			c.unsynced = append(c.unsynced, ch)
+		} else {
+			ch.done <- nil
+		}
+	}
+	switch {
+	case len(c.unsynced) > before:
+		c.wakeSyncer()
+	case !c.timed:
+		c.timed = true
+		c.timer.Reset(syncDelay)
+	}
+}
+
+func (c *committer) wakeSyncer() {
+	select {
+	case c.syncs <- struct{}{}:
+	default: // it is to come already
+	}
+}
+
+func (c *committer) sync() {
+	for {
+		select {
+		case <-c.syncs:
+			c.syncWritten()
+		case <-c.ended:
+			c.syncWritten()
+			return
+		}
+	}
+}
+
+func (c *committer) syncWritten() {
+	c.smu.Lock()
+	group, upto := c.unsynced, c.written
+	c.unsynced, c.timed = nil, false
+	c.smu.Unlock()
+	err := c.j.sync(upto)
+	for _, ch := range group {
+		ch.done <- err
+	}
+}
+
+// close ends the committer after the changes that were submitted.
+func (c *committer) close() {
+	c.mu.Lock()
+	c.ending = true
+	c.wake.Signal()
+	c.mu.Unlock()
+	c.workers.Wait()
+	c.timer.Stop()
+}

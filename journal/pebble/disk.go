@@ -1,0 +1,220 @@
+package pebble
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// disk is the file system as Pebble sees it. Pebble dies of an error in the wrong
+// place; so on a full disk its writes wait here until there is room, and after a
+// failure for good nothing reaches the disk any more.
+type disk struct {
+	vfs.FS
+	dir  string
+	fail func(error) error // takes errors that nothing survives
+
+	blocked atomic.Int32 // writes that wait for room
+	ended   atomic.Bool  // no more writes: the journal has failed or is closing
+
+	mu      sync.Mutex // guards what follows
+	scarce  bool       // there is less room than is to be kept
+	checked time.Time
+	noticed time.Time // when a write last found the disk full
+}
+
+const (
+	// keepFree is how much of the disk is left free, so that what makes room can
+	// be done: on small disks it is a twentieth.
+	keepFree = 512 << 20
+	// checkEvery is how often the free space is looked at.
+	checkEvery = 100 * time.Millisecond
+	// retryEvery is how often a write is tried again that found no room.
+	retryEvery = 20 * time.Millisecond
+)
+
+// errEnded is the answer to Pebble once nothing is to reach the disk any more.
+var errEnded = errors.New("the journal has ended")
+
+// full tells whether err is for want of space.
+func full(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// full tells whether there is too little room to accept more.
+func (d *disk) full() bool {
+	if d.blocked.Load() > 0 {
+		return true
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	if now.Sub(d.checked) < checkEvery {
+		return d.scarce || now.Sub(d.noticed) < checkEvery
+	}
+	d.checked, d.scarce = now, false
+	if use, err := d.GetDiskUsage(d.dir); err == nil {
+		d.scarce = use.AvailBytes < min(keepFree, use.TotalBytes/20)
+	}
+	return d.scarce
+}
+
+// noticeFull notes that a write found no room.
+func (d *disk) noticeFull() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.noticed = time.Now()
+}
+
+func (d *disk) end() { d.ended.Store(true) }
+
+func (d *disk) dead() bool { return d.ended.Load() }
+
+// do does an operation without which Pebble cannot go on.
+func (d *disk) do(what, name string, f func() error) error {
+	err := d.retry(f)
+	if err != nil && !errors.Is(err, errEnded) && !errors.Is(err, os.ErrNotExist) {
+		d.fail(fmt.Errorf("%s %s: %w", what, name, err))
+	}
+	return err
+}
+
+// retry does an operation that changes the disk, again and again while it is
+// full.
+func (d *disk) retry(f func() error) error {
+	for first := true; ; first = false {
+		if d.ended.Load() {
+			time.Sleep(time.Millisecond) // or Pebble tries again at once, for ever
+			return errEnded
+		}
+		err := f()
+		if !full(err) {
+			return err
+		}
+		if first {
+			d.blocked.Add(1)
+			defer d.blocked.Add(-1)
+		}
+		time.Sleep(retryEvery)
+	}
+}
+
+func (d *disk) open(what, name string, f func() (vfs.File, error)) (vfs.File, error) {
+	var file vfs.File
+	err := d.do(what, name, func() (err error) {
+		file, err = f()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &diskFile{File: file, d: d, name: name}, nil
+}
+
+func (d *disk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return d.open("create", name, func() (vfs.File, error) { return d.FS.Create(name, c) })
+}
+
+func (d *disk) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
+	return d.open("open", name, func() (vfs.File, error) { return d.FS.OpenReadWrite(name, c, opts...) })
+}
+
+func (d *disk) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return d.open("reuse", from, func() (vfs.File, error) { return d.FS.ReuseForWrite(from, to, c) })
+}
+
+func (d *disk) OpenDir(name string) (vfs.File, error) {
+	f, err := d.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return &diskDir{diskFile{File: f, d: d, name: name}}, nil
+}
+
+func (d *disk) Link(from, to string) error {
+	return d.retry(func() error { return d.FS.Link(from, to) })
+}
+
+func (d *disk) Rename(from, to string) error {
+	return d.do("rename", from, func() error { return d.FS.Rename(from, to) })
+}
+
+func (d *disk) Remove(name string) error {
+	return d.retry(func() error { return d.FS.Remove(name) })
+}
+
+func (d *disk) RemoveAll(name string) error {
+	return d.retry(func() error { return d.FS.RemoveAll(name) })
+}
+
+func (d *disk) MkdirAll(name string, perm os.FileMode) error {
+	return d.do("make", name, func() error { return d.FS.MkdirAll(name, perm) })
+}
+
+func (d *disk) Unwrap() vfs.FS { return d.FS }
+
+// diskFile is a file of Pebble's.
+type diskFile struct {
+	vfs.File
+	d    *disk
+	name string
+}
+
+func (f *diskFile) Write(p []byte) (done int, err error) {
+	err = f.d.do("write", f.name, func() error {
+		n, err := f.File.Write(p[done:])
+		done += n
+		return err
+	})
+	return done, err
+}
+
+func (f *diskFile) WriteAt(p []byte, off int64) (done int, err error) {
+	err = f.d.do("write", f.name, func() error {
+		n, err := f.File.WriteAt(p[done:], off+int64(done))
+		done += n
+		return err
+	})
+	return done, err
+}
+
+func (f *diskFile) Sync() error { return f.synced(f.File.Sync) }
+
+func (f *diskFile) SyncData() error { return f.synced(f.File.SyncData) }
+
+func (f *diskFile) SyncTo(n int64) (full bool, err error) {
+	err = f.synced(func() error {
+		full, err = f.File.SyncTo(n)
+		return err
+	})
+	return full, err
+}
+
+// synced does a sync. If it fails, for whatever reason, nobody knows what is on
+// disk, and trying again would not tell.
+func (f *diskFile) synced(sync func() error) error {
+	if f.d.ended.Load() {
+		return errEnded
+	}
+	err := sync()
+	if err != nil && !f.d.ended.Load() {
+		f.d.fail(fmt.Errorf("sync %s: %w", f.name, err))
+	}
+	return err
+}
+
+// diskDir is a directory of Pebble's. Pebble panics if its sync fails, so it does
+// not learn of that: the journal has failed then, and nothing that Pebble still
+// does counts or reaches the disk.
+type diskDir struct{ diskFile }
+
+func (f *diskDir) Sync() error {
+	_ = f.diskFile.Sync()
+	return nil
+}
