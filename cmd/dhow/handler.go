@@ -14,8 +14,10 @@ import (
 	"github.com/dhowhq/dhow/services/ecs"
 	"github.com/dhowhq/dhow/services/elbv2"
 	"github.com/dhowhq/dhow/services/logs"
+	"github.com/dhowhq/dhow/services/sns"
 	"github.com/dhowhq/dhow/services/sqs"
 	"github.com/dhowhq/dhow/services/sts"
+	"github.com/dhowhq/dhow/topic"
 )
 
 // services is the list of AWS APIs that are served: a line each.
@@ -26,6 +28,7 @@ func (p *platform) services() []awsapi.Service {
 		{Model: "elbv2", API: elbv2.New(elbv2.Config{DB: p.db, Engine: p.balancer, Log: p.log, EnsureVPC: p.ensureVPC, Instance: p.hasInstance})},
 		{Model: "logs", API: logs.New(logs.Config{Store: p.logstore, DB: p.db})},
 		sqs.Service(sqs.Config{Queues: p.queues}),
+		sns.Service(sns.Config{DB: p.db, Engine: p.topics}),
 		{Model: "sts", API: sts.New()},
 		{Model: "ec2", API: ec2.New(ec2.Config{DB: p.db, EnsureVPC: p.ensureVPC})},
 	}
@@ -43,6 +46,8 @@ func (p *platform) handler() http.Handler {
 	own.Handle("GET /_dhow/events", p.outlet)
 	own.HandleFunc("GET /_dhow/tasks", p.listTasks)
 	own.HandleFunc("POST /_dhow/reset", p.reset)
+	own.HandleFunc("GET /_dhow/outbox", p.showOutbox)
+	own.HandleFunc("POST /_dhow/outbox/optout/{number}", p.optOut)
 	own.HandleFunc("POST /_dhow/repositories/{name...}", p.ensureRepository)
 	own.Handle("GET /_dhow/logs", p.logstore.Handler(p.callScope))
 	own.HandleFunc("GET /_dhow/logs/of/{name}", p.followTask)
@@ -60,6 +65,8 @@ func (p *platform) handler() http.Handler {
 		switch {
 		case strings.HasPrefix(r.URL.Path, "/_dhow/"):
 			guarded.ServeHTTP(w, r)
+		case topic.IsCertificate(r.URL.Path):
+			p.topics.ServeCertificate(w, r)
 		case r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/"):
 			p.images.ServeHTTP(w, r)
 		default:

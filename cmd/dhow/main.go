@@ -26,6 +26,7 @@ type cli struct {
 	Logs     logsCmd     `cmd:"" help:"Print what a service, a task or a log group logs."`
 	Events   eventsCmd   `cmd:"" help:"Print the events of the platform, one JSON line each."`
 	Image    imageCmd    `cmd:"" help:"Build and push images without Docker."`
+	Outbox   outboxCmd   `cmd:"" help:"Show mail, short messages and pushes that topics sent."`
 	Reset    resetCmd    `cmd:"" help:"Empty the caller's account."`
 	Doctor   doctorCmd   `cmd:"" help:"Say what this machine lacks and how to mend it."`
 	Coverage coverageCmd `cmd:"" help:"Write the table of served API operations."`

@@ -30,6 +30,7 @@ import (
 	"github.com/dhowhq/dhow/services/ecs"
 	"github.com/dhowhq/dhow/services/ecs/acs"
 	"github.com/dhowhq/dhow/store"
+	"github.com/dhowhq/dhow/topic"
 )
 
 // setting is a choice of the platform's that must not change between starts.
@@ -47,6 +48,7 @@ type platform struct {
 	db       *store.DB
 	journal  journal.Journal // messages
 	queues   *queue.Engine
+	topics   *topic.Engine
 	identity identity.Node
 	cidr     netip.Prefix // of the default VPCs
 	balancer *lb.Engine
@@ -191,6 +193,9 @@ func (p *platform) assemble() (err error) {
 		return err
 	}
 	p.queues = queue.New(queue.Config{DB: p.db, Journal: p.journal, Log: p.log})
+	if p.topics, err = topic.New(p.topicConfig()); err != nil {
+		return err
+	}
 	auth := identity.Open{Node: p.identity}
 	p.acs = acs.New(acs.Config{DB: p.db, Log: p.log, Auth: auth, Account: func(r *http.Request) string { return p.callScope(r).Account }})
 	p.api, err = awsapi.New(awsapi.Config{Account: p.cmd.Account, Region: p.cmd.Region, Auth: auth, Log: p.log, Observe: p.metrics.observe}, p.services()...)
@@ -226,6 +231,7 @@ func (p *platform) serve(ctx context.Context) error {
 	p.spawn("log store", func() error { p.logstore.Run(run); return nil })
 	p.spawn("event outlet", func() error { return p.db.Lead(run, "outlet", p.outlet.Run) })
 	p.spawn("queues", func() error { return p.queues.Run(run) })
+	p.spawn("topics", func() error { return p.topics.Run(run) })
 	p.spawn("store and journal", func() error {
 		select {
 		case err := <-p.db.Failed():
@@ -290,6 +296,9 @@ func (p *platform) close() {
 		p.stop()
 	}
 	p.work.Wait()
+	if p.topics != nil {
+		p.topics.Close()
+	}
 	p.closeNode()
 	if p.logstore != nil {
 		p.logstore.Close()

@@ -47,6 +47,9 @@ func (p *platform) empty(ctx context.Context, account string) error {
 	if err := p.images.Reset(ctx, account); err != nil {
 		return fmt.Errorf("images: %w", err)
 	}
+	if err := p.topics.Reset(ctx, account); err != nil {
+		return fmt.Errorf("topics: %w", err)
+	}
 	if err := p.queues.Reset(ctx, account); err != nil {
 		return fmt.Errorf("queues: %w", err)
 	}
