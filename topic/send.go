@@ -2,13 +2,12 @@ package topic
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
-
-	"encoding/json"
 
 	"github.com/dhowhq/dhow/bus/delivery"
 	"github.com/dhowhq/dhow/cluster"
@@ -70,6 +69,9 @@ func (e *Engine) send(ctx context.Context, r *reign, d delivery.Message) error {
 	}
 	a, err := e.carry(ctx, r, l, m)
 	e.note(ctx, t, m, &msg, d, a, err)
+	if m.Protocol == Application {
+		e.noteEndpoint(ctx, m.Endpoint, &msg, d, err)
+	}
 	return err
 }
 
@@ -184,7 +186,9 @@ func (e *Engine) sendEndpoint(ctx context.Context, r *reign, d delivery.Message)
 	if err != nil {
 		return &delivery.Error{Permanent: true, Err: err}
 	}
-	return e.push(ctx, r, d.Lane, &msg, "")
+	err = e.push(ctx, r, d.Lane, &msg, "")
+	e.noteEndpoint(ctx, d.Lane, &msg, d, err)
+	return err
 }
 
 // deadLetter is where a RedrivePolicy sends, "" for nowhere.

@@ -53,15 +53,13 @@ func (e *Engine) note(ctx context.Context, t *Topic, m *member, msg *Message, d 
 	} else if t.Attributes[kind+"SuccessFeedbackRoleArn"] == "" || !sampled(t.Attributes[kind+"SuccessFeedbackSampleRate"]) {
 		return
 	}
-	s := newStatus(msg, m.bodyText(msg), m.Endpoint, d, err)
+	s := newStatus(msg, msg.bodyFor(m.Protocol), m.Endpoint, d, err)
 	s.Notification.TopicARN, s.Delivery.Status = t.ARN(), a.status
 	if err == nil {
 		s.Delivery.Provider = provider(m.Protocol, a)
 	}
 	e.write(ctx, t.Scope, group, s)
 }
-
-func (m *member) bodyText(msg *Message) string { return msg.bodyFor(m.Protocol) }
 
 // notePhone writes how a message to a phone ended, where the account asks for it.
 func (e *Engine) notePhone(ctx context.Context, scope cluster.Scope, number string, msg *Message, d delivery.Message, err error) {
@@ -77,6 +75,40 @@ func (e *Engine) notePhone(ctx context.Context, scope cluster.Scope, number stri
 		return
 	}
 	e.write(ctx, scope, group, newStatus(msg, msg.bodyFor(SMS), number, d, err))
+}
+
+// noteEndpoint writes how a message to a platform endpoint ended, where its
+// application asks for it, and tells of one that failed for good.
+func (e *Engine) noteEndpoint(ctx context.Context, endpointARN string, msg *Message, d delivery.Message, err error) {
+	var app PlatformApplication
+	var end PlatformEndpoint
+	var ok bool
+	e.cfg.DB.View(func(r store.Reader) error {
+		if end, ok = FindEndpoint(r, endpointARN); ok {
+			app, ok = PlatformApplications.Get(r, end.Scope.Key(end.Platform, end.Application))
+		}
+		return nil
+	})
+	if !ok {
+		return
+	}
+	var told *delivery.Error
+	if errors.As(err, &told) && told.Permanent {
+		e.Tell(ctx, app, DeliveryFailed, end)
+	}
+	if e.cfg.Status == nil {
+		return
+	}
+	group := "sns/" + app.Region + "/" + app.Account + "/app/" + app.Platform + "/" + app.Name
+	if err != nil {
+		if app.Attributes["FailureFeedbackRoleArn"] == "" {
+			return
+		}
+		group += "/Failure"
+	} else if app.Attributes["SuccessFeedbackRoleArn"] == "" || !sampled(app.Attributes["SuccessFeedbackSampleRate"]) {
+		return
+	}
+	e.write(ctx, app.Scope, group, newStatus(msg, msg.bodyFor(Application), endpointARN, d, err))
 }
 
 func newStatus(msg *Message, body, to string, d delivery.Message, err error) (s status) {
