@@ -16,7 +16,7 @@ import (
 
 // pipes is a server at work on pipes, in whose time nothing waits.
 func pipes(t *testing.T, h http.Handler) (dial func() net.Conn) {
-	q, srv := newQueue(nothing{}), newServer(h)
+	q, srv := newBacklog(nothing{}), newServer(h)
 	done := make(chan struct{})
 	go func() { defer close(done); srv.Serve(q) }()
 	t.Cleanup(func() { srv.Close(); <-done })
