@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/dhowhq/dhow/journal"
 )
 
 const (
@@ -92,8 +94,15 @@ func (e *Engine) attempt(t *task) (state, outcome) {
 	}
 	body, err := e.body(t.rec)
 	if err != nil {
-		if e.ctx.Err() != nil {
+		switch {
+		case e.ctx.Err() != nil:
 			return s, ended
+		case !errors.Is(err, journal.ErrNotFound) && !errors.Is(err, errRecord):
+			// The journal is away: nothing is known of the message, and none
+			// behind it in an ordered lane may overtake it.
+			e.cfg.Log.Warn("a message cannot be read, will retry", "lane", t.lane.name, "record", t.rec.seq, "err", err)
+			s.next = time.Now().Add(time.Second)
+			return s, again
 		}
 		e.cfg.Log.Error("a message cannot be read, its delivery is dropped", "lane", t.lane.name, "record", t.rec.seq, "err", err)
 		return s, dropped

@@ -563,3 +563,41 @@ func FuzzRecords(f *testing.F) {
 		}
 	})
 }
+
+// What waits in an ordered lane is not overtaken while the journal is away.
+func TestJournalAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{policy: Policy{MaxRetries: 3, Ordered: true, Backoff: func(int, float64) time.Duration { return time.Second }},
+			send: func(context.Context, Message) error { return errors.New("no") }}
+		j := mem.New()
+		e, stop := start(t, w.config(j))
+		defer stop()
+		enqueue(t, e, Item{[]string{"a"}, []byte("one")}, Item{[]string{"a"}, []byte("two")})
+		time.Sleep(100 * time.Millisecond)
+		j.Reopen() // closes j
+		time.Sleep(5 * time.Second)
+		for _, m := range w.sent {
+			if string(m.Body) != "one" {
+				t.Errorf("%s was sent", m.Body)
+			}
+		}
+		if s := e.Stats(); len(w.sent) != 1 || s.Dropped != 0 {
+			t.Errorf("%d attempts, %+v", len(w.sent), s)
+		}
+	})
+}
+
+// At the end no attempts begin: one that was cut off must not be overtaken.
+func TestNothingBeginsAtTheEnd(t *testing.T) {
+	e, err := Open(context.Background(), (&world{}).config(mem.New()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	e.running, e.ctx = true, ctx
+	enqueue(t, e, Item{[]string{"a"}, []byte("x")})
+	if n := e.lanes["a"].active; n != 0 {
+		t.Errorf("%d attempts began", n)
+	}
+}

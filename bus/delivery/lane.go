@@ -46,8 +46,8 @@ func (l *lane) stop() {
 // pump starts the attempts that l's policy lets it make now, and sees to it that
 // it is called when the next one may begin.
 func (e *Engine) pump(l *lane) {
-	if !e.running {
-		return
+	if !e.running || e.ctx.Err() != nil {
+		return // at the end an attempt may be cut off: none behind it must overtake it
 	}
 	now := time.Now()
 	p, _ := e.cfg.Policy(l.name)

@@ -211,12 +211,17 @@ func (p *parser) field(n *node, path []string, name string) error {
 		}
 		p.leaves++
 		p.combos = min(p.combos*len(tests), math.MaxInt32)
+		if p.d.flat && slices.ContainsFunc(tests, test.isNull) { // an attribute that is not there is meant
+			tests = append(tests, test{op: opAbsent})
+		}
 		n.fields = append(n.fields, step{path: path, tests: tests})
 	default:
 		return p.fail(`"%s" must be an object or an array`, name)
 	}
 	return nil
 }
+
+func (t test) isNull() bool { return t.op == opLiteral && t.s == "null" }
 
 // or reads the alternatives of $or.
 func (p *parser) or(n *node, path []string) error {

@@ -184,3 +184,22 @@ func TestAttributes(t *testing.T) {
 		}
 	}
 }
+
+// In a filter policy on attributes null means an attribute that is absent, as
+// AWS was recorded to take it.
+func TestNullAttribute(t *testing.T) {
+	p, err := ParseFilter(`{"a": [null, {"anything-but": "x"}]}`, Attributes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for event, want := range map[string]bool{`{}`: true, `{"a": "x"}`: false, `{"a": "y"}`: true, `{"a": ["x", null]}`: true} {
+		if ok, err := p.Match([]byte(event)); err != nil || ok != want {
+			t.Errorf("%s: %v, %v", event, ok, err)
+		}
+		s := NewSet[int]()
+		s.Put(1, p)
+		if got, err := s.Match([]byte(event), nil); err != nil || (len(got) == 1) != want {
+			t.Errorf("%s in a set: %v, %v", event, got, err)
+		}
+	}
+}

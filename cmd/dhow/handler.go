@@ -16,8 +16,10 @@ import (
 	"github.com/dhowhq/dhow/services/events"
 	"github.com/dhowhq/dhow/services/kinesis"
 	"github.com/dhowhq/dhow/services/logs"
+	"github.com/dhowhq/dhow/services/sns"
 	"github.com/dhowhq/dhow/services/sqs"
 	"github.com/dhowhq/dhow/services/sts"
+	"github.com/dhowhq/dhow/topic"
 )
 
 // services is the list of AWS APIs that are served: a line each.
@@ -30,6 +32,7 @@ func (p *platform) services() []awsapi.Service {
 		{Model: "kinesis", API: kinesis.New(kinesis.Config{Engine: p.streams, DB: p.db})},
 		{Model: "events", API: events.New(events.Config{DB: p.db, Engine: p.bus, Log: p.log})},
 		sqs.Service(sqs.Config{Queues: p.queues}),
+		sns.Service(sns.Config{DB: p.db, Engine: p.topics}),
 		{Model: "sts", API: sts.New()},
 		{Model: "ec2", API: ec2.New(ec2.Config{DB: p.db, EnsureVPC: p.ensureVPC})},
 	}
@@ -47,6 +50,8 @@ func (p *platform) handler() http.Handler {
 	own.Handle("GET /_dhow/events", p.outlet)
 	own.HandleFunc("GET /_dhow/tasks", p.listTasks)
 	own.HandleFunc("POST /_dhow/reset", p.reset)
+	own.HandleFunc("GET /_dhow/outbox", p.showOutbox)
+	own.HandleFunc("POST /_dhow/outbox/optout/{number}", p.optOut)
 	own.HandleFunc("POST /_dhow/repositories/{name...}", p.ensureRepository)
 	own.HandleFunc("GET /_dhow/functions", p.listFunctions)
 	own.HandleFunc("PUT /_dhow/functions/{name}", p.setFunction)
@@ -67,6 +72,8 @@ func (p *platform) handler() http.Handler {
 		switch {
 		case strings.HasPrefix(r.URL.Path, "/_dhow/"):
 			guarded.ServeHTTP(w, r)
+		case topic.IsCertificate(r.URL.Path):
+			p.topics.ServeCertificate(w, r)
 		case r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/"):
 			p.images.ServeHTTP(w, r)
 		default:

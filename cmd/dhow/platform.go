@@ -32,6 +32,7 @@ import (
 	"github.com/dhowhq/dhow/services/ecs/acs"
 	"github.com/dhowhq/dhow/store"
 	"github.com/dhowhq/dhow/stream"
+	"github.com/dhowhq/dhow/topic"
 )
 
 // setting is a choice of the platform's that must not change between starts.
@@ -52,6 +53,7 @@ type platform struct {
 	queues   *queue.Engine
 	bus      *bus.Engine
 	ecs      *ecs.API
+	topics   *topic.Engine
 	identity identity.Node
 	auth     identity.Open
 	cidr     netip.Prefix // of the default VPCs
@@ -199,6 +201,9 @@ func (p *platform) assemble(ctx context.Context) (err error) {
 	p.queues = queue.New(queue.Config{DB: p.db, Journal: p.journal, Log: p.log})
 	p.streams = stream.New(stream.Config{DB: p.db, Journal: p.journal, Log: p.log})
 	p.ecs = ecs.New(ecs.Config{DB: p.db, Log: p.log, TargetGroup: p.balancer.TargetGroup, DefaultCIDR: p.cidr})
+	if p.topics, err = topic.New(p.topicConfig()); err != nil {
+		return err
+	}
 	if p.bus, err = bus.New(bus.Config{DB: p.db, Journal: p.journal, Log: p.log, Targets: p.targets(), DeadLetter: queueTarget{p.queues}.deadLetter}); err != nil {
 		return err
 	}
@@ -246,6 +251,7 @@ func (p *platform) serve(ctx context.Context) error {
 	p.spawn("streams", func() error { return p.db.Lead(run, "streams", p.streams.Run) })
 	p.spawn("event buses", func() error { return p.bus.Run(run) })
 	p.spawn("queues", func() error { return p.queues.Run(run) })
+	p.spawn("topics", func() error { return p.topics.Run(run) })
 	p.spawn("store and journal", func() error {
 		select {
 		case err := <-p.db.Failed():
@@ -310,6 +316,9 @@ func (p *platform) close() {
 		p.stop()
 	}
 	p.work.Wait()
+	if p.topics != nil {
+		p.topics.Close()
+	}
 	p.closeNode()
 	if p.logstore != nil {
 		p.logstore.Close()

@@ -51,6 +51,9 @@ func (p *platform) empty(ctx context.Context, account string) error {
 	if err := p.streams.Reset(ctx, account); err != nil {
 		return fmt.Errorf("streams: %w", err)
 	}
+	if err := p.topics.Reset(ctx, account); err != nil {
+		return fmt.Errorf("topics: %w", err)
+	}
 	if err := p.queues.Reset(ctx, account); err != nil {
 		return fmt.Errorf("queues: %w", err)
 	}

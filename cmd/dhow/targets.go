@@ -25,6 +25,7 @@ func (p *platform) targets() map[string]bus.Target {
 		"ecs":     taskTarget{p.ecs},
 		"kinesis": streamTarget{p.streams},
 		"logs":    groupTarget{p.logstore},
+		"sns":     topicTarget{p.topics},
 	}
 }
 

@@ -74,6 +74,7 @@ type Call struct {
 	Scheme    string // http or https: how the request came
 
 	AccessKey string // of the credential; "" for unsigned requests
+	Trace     string // the X-Amzn-Trace-Id header, "" for none
 
 	op   *operation
 	seen codec.Seen

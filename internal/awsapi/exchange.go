@@ -42,7 +42,7 @@ func (x *exchange) reset(s *Server, w http.ResponseWriter, r *http.Request) {
 	raw, out := x.raw[:0], x.out[:0]
 	*x = exchange{s: s, w: w, r: r, raw: raw, out: out, pooled: true}
 	x.start = time.Now()
-	x.call = &Call{RequestID: newRequestID(), Host: r.Host, Scheme: "http", Account: s.cfg.Account, Region: s.cfg.Region}
+	x.call = &Call{RequestID: newRequestID(), Host: r.Host, Scheme: "http", Account: s.cfg.Account, Region: s.cfg.Region, Trace: header(r, "X-Amzn-Trace-Id")}
 	if r.TLS != nil {
 		x.call.Scheme = "https"
 	}
