@@ -58,13 +58,16 @@ const DefaultNetwork = "default"
 
 // VPCs, Subnets and SecurityGroups are keyed ACCOUNT/REGION/ID, Interfaces
 // NETWORK/ADDRESS, which makes an address unique; index "id" by ACCOUNT/REGION/ID,
-// "task" by the task's key.
+// "scope" by ACCOUNT/REGION/, "range" by NETWORK/CIDR of the subnet, "task" by
+// the task's key.
 var (
 	VPCs           = store.NewTable("cluster.vpcs", func(v VPC) string { return v.Scope.Key(v.ID) })
 	Subnets        = store.NewTable("cluster.subnets", func(s Subnet) string { return s.Scope.Key(s.ID) })
 	SecurityGroups = store.NewTable("cluster.securitygroups", func(g SecurityGroup) string { return g.Scope.Key(g.ID) })
 	Interfaces     = store.NewTable("cluster.interfaces", Interface.Key,
 		store.Index[Interface]{Name: "id", Values: func(i Interface) []string { return []string{i.Scope.Key(i.ID)} }},
+		store.Index[Interface]{Name: "scope", Values: func(i Interface) []string { return []string{i.Scope.Prefix()} }},
+		store.Index[Interface]{Name: "range", Values: func(i Interface) []string { return []string{i.Network + "/" + i.SubnetCIDR} }},
 		store.Index[Interface]{Name: "task", Values: func(i Interface) []string { return []string{i.Scope.Key(i.Cluster, i.Task)} }},
 	)
 )

@@ -55,11 +55,11 @@ func TestOpenAuthorize(t *testing.T) {
 		"nobody":              {httptest.NewRequest("POST", "/", nil), "arn:aws:iam::111122223333:root"},
 		"a body without hash": {signed(t, n, strings.Repeat("x", 1000), ""), n.Principal()},
 	} {
-		call := &awsapi.Call{Account: "111122223333"}
+		call := &awsapi.Call{Account: "111122223333", Service: "ecs"}
 		err := Open{Node: n}.Authorize(c.r, call)
 		var refused *awsapi.Error
 		switch {
-		case c.principal == "" && (!errors.As(err, &refused) || refused.Status != http.StatusForbidden || call.Principal == n.Principal()):
+		case c.principal == "" && (!errors.As(err, &refused) || refused.Status != http.StatusBadRequest || call.Principal == n.Principal()):
 			t.Errorf("%s: %v, as %s, want a refusal", name, err, call.Principal)
 		case c.principal != "" && (err != nil || call.Principal != c.principal):
 			t.Errorf("%s: %v, as %s, want %s", name, err, call.Principal, c.principal)

@@ -71,9 +71,8 @@ func (s *Store) UpdateRepository(ctx context.Context, scope cluster.Scope, name 
 // DeleteRepository removes the repository; its images too if force, else it
 // must have none: ErrNotEmpty.
 func (s *Store) DeleteRepository(ctx context.Context, scope cluster.Scope, name string, force bool) (repo Repository, err error) {
-	s.sweep.Lock() // no image comes in meanwhile
-	defer s.sweep.Unlock()
 	for more := true; more; {
+		s.sweep.Lock() // no image comes in between look and deletion
 		err = s.db.Update(ctx, func(tx *store.Tx) (err error) {
 			if repo, err = repository(tx, scope, name); err != nil {
 				return err
@@ -90,6 +89,7 @@ func (s *Store) DeleteRepository(ctx context.Context, scope cluster.Scope, name 
 			}
 			return nil
 		})
+		s.sweep.Unlock()
 		if err != nil {
 			return repo, err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,36 +34,74 @@ func (s *Store) sweepLoop(ctx context.Context) {
 
 // Sweep removes content that no image names and that was not used for the
 // grace before now, and uploads that nobody continued for as long. It returns
-// the number of files and bytes that it freed.
+// the number of files and bytes that it freed. Pushes wait for the removal of
+// one blob at most, pulls for nothing.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (files int, bytes int64, err error) {
-	s.sweep.Lock()
-	defer s.sweep.Unlock()
 	before := now.Add(-s.cfg.Grace)
-	blobs := filepath.Join(s.cfg.Dir, "blobs", "sha256")
-	entries, err := os.ReadDir(blobs)
+	entries, err := os.ReadDir(filepath.Join(s.cfg.Dir, "blobs", "sha256"))
 	if err != nil {
 		return 0, 0, err
 	}
 	for _, e := range entries {
+		digest := "sha256:" + e.Name()
 		info, err := e.Info()
-		if err != nil || info.ModTime().After(before) {
+		if err != nil || info.ModTime().After(before) || !s.idle(digest) {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
 			return files, bytes, err
 		}
-		unused, err := s.release(ctx, "sha256:"+e.Name())
+		size, err := s.sweepBlob(ctx, digest, before)
 		if err != nil {
 			return files, bytes, err
 		}
-		if unused {
-			if err := os.Remove(filepath.Join(blobs, e.Name())); err != nil {
-				return files, bytes, err
-			}
-			files, bytes = files+1, bytes+info.Size()
+		if size >= 0 {
+			files, bytes = files+1, bytes+size
 		}
 	}
 	return files, bytes, s.sweepUploads(before)
+}
+
+// idle reports whether a blob's content, or its place in a repository, may not
+// be needed. It is a guess: a push may come in.
+func (s *Store) idle(digest string) (idle bool) {
+	s.db.View(func(r store.Reader) error {
+		idle = !named(Manifests.By(r, "digest", digest))
+		for b := range Blobs.By(r, "digest", digest) {
+			if idle = !named(Manifests.By(r, "blob", b.Key())); idle {
+				break
+			}
+		}
+		return nil
+	})
+	return idle
+}
+
+func named(all iter.Seq[Manifest]) bool {
+	for range all {
+		return true
+	}
+	return false
+}
+
+// sweepBlob removes what of a blob nothing needs and nobody used since before,
+// with pushes held off. It returns the size of the content that it removed, or
+// -1.
+func (s *Store) sweepBlob(ctx context.Context, digest string, before time.Time) (int64, error) {
+	s.sweep.Lock()
+	defer s.sweep.Unlock()
+	info, err := os.Stat(s.path(digest))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.ModTime().After(before) {
+		return -1, nil
+	}
+	if err != nil {
+		return -1, err
+	}
+	unused, err := s.release(ctx, digest)
+	if err != nil || !unused {
+		return -1, err
+	}
+	return info.Size(), os.Remove(s.path(digest))
 }
 
 // release deletes the rows by which repositories hold a blob that no manifest
@@ -70,19 +109,10 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (files int, bytes int6
 func (s *Store) release(ctx context.Context, digest string) (unused bool, err error) {
 	for more := true; more; {
 		err = s.db.Update(ctx, func(tx *store.Tx) error {
-			unused, more = true, false
-			for range Manifests.By(tx, "digest", digest) {
-				unused = false
-				break
-			}
+			unused, more = !named(Manifests.By(tx, "digest", digest)), false
 			var idle []string
 			for b := range Blobs.By(tx, "digest", digest) {
-				named := false
-				for range Manifests.By(tx, "blob", b.Key()) {
-					named = true
-					break
-				}
-				if named {
+				if named(Manifests.By(tx, "blob", b.Key())) {
 					unused = false
 				} else if len(idle) < 90 {
 					idle = append(idle, b.Key())

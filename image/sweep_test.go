@@ -2,6 +2,7 @@ package image_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -148,5 +149,83 @@ func TestExpire(t *testing.T) {
 	}
 	if _, err := s.Image(home, "app", old.Digest); !errors.Is(err, image.ErrNoManifest) {
 		t.Errorf("the untagged image: %v", err)
+	}
+}
+
+// TestSweepGivesWay: a sweep waits for a push only where it has something to
+// remove, and lets pushes in between what it removes.
+func TestSweepGivesWay(t *testing.T) {
+	pushed, goOn := make(chan struct{}), make(chan struct{})
+	hold := false
+	s, _ := open(t, func(c *image.Config) {
+		c.Event = func(image.Event) {
+			if hold {
+				pushed <- struct{}{}
+				<-goOn
+			}
+		}
+	})
+	if err := s.EnsureRepository(t.Context(), home, "app"); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "v1", "{}", "layer")
+	hold = true
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		put(t, s, "v2", "{}", "layer")
+	}()
+	<-pushed // and not over yet
+	swept := make(chan error)
+	later := time.Now().Add(48 * time.Hour)
+	go func() {
+		_, _, err := s.Sweep(t.Context(), later)
+		swept <- err
+	}()
+	select {
+	case err := <-swept:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("a sweep that has nothing to remove waits for a push")
+	}
+	close(goOn)
+	<-done
+	hold = false
+
+	const unused = 100
+	for i := range unused {
+		id, err := s.StartUpload(home, "app")
+		if err != nil {
+			t.Fatal(err)
+		}
+		blob := fmt.Sprint("unused ", i)
+		if _, err := s.Append(t.Context(), home, "app", id, -1, strings.NewReader(blob)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Finish(t.Context(), home, "app", id, d(blob)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := 0
+	go func() {
+		_, _, err := s.Sweep(t.Context(), later)
+		swept <- err
+	}()
+	manifest := []byte(`{"schemaVersion":2,"config":{"digest":"` + d("{}") + `","size":2},"layers":[{"digest":"` + d("layer") + `","size":5}]}`)
+	for {
+		select {
+		case err := <-swept:
+			if err != nil || n < 5 {
+				t.Errorf("%d pushes while %d blobs were swept, %v", n, unused, err)
+			}
+			return
+		default:
+		}
+		if _, err := s.PutManifest(t.Context(), home, "app", "v1", ociType, manifest); err != nil {
+			t.Fatal(err)
+		}
+		n++
 	}
 }

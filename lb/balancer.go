@@ -60,7 +60,8 @@ func FindLoadBalancer(r store.Reader, s cluster.Scope, arn string) (LoadBalancer
 	return LoadBalancer{}, ErrNoLoadBalancer
 }
 
-// CreateLoadBalancer gives b its ids and a loopback address and writes it. The
+// CreateLoadBalancer gives b its ids, a loopback address and the attribute that
+// depends on its scheme, and writes it. The
 // caller has seen that the name is free.
 func CreateLoadBalancer(tx *store.Tx, b *LoadBalancer) error {
 	b.ID, b.DNSID = newID(), newDNSID()
@@ -69,6 +70,9 @@ func CreateLoadBalancer(tx *store.Tx, b *LoadBalancer) error {
 		return err
 	}
 	b.Address = a
+	if b.Internal {
+		b.Attributes = map[string]string{attrDenyIGW: "true"}
+	}
 	return LoadBalancers.Put(tx, *b)
 }
 

@@ -254,3 +254,16 @@ func (r *rig) targets(g TargetGroup) (all []Target) {
 type Reader = store.Reader
 
 func itoa(n int32) string { return strconv.Itoa(int(n)) }
+
+// Nobody sees the target group of another account or region.
+func TestTargetGroupScope(t *testing.T) {
+	r := newRig(t)
+	g := r.group("g")
+	b, _ := r.balancer("b", g)
+	for _, s := range []cluster.Scope{home, {Account: "111122223333", Region: home.Region}, {Account: home.Account, Region: "eu-west-1"}} {
+		kind, users := r.e.TargetGroup(s, g.ARN())
+		if mine := s == home; mine != (kind == "ip" && len(users) == 1 && users[0] == b.ARN()) || !mine && (kind != "" || users != nil) {
+			t.Errorf("%v sees %q, used by %v", s, kind, users)
+		}
+	}
+}

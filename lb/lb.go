@@ -58,13 +58,16 @@ type WeightedGroup struct {
 	Weight int32  // 0–999
 }
 
-// Action is what a listener does with a request: exactly one of its members is
-// set.
+// Action is what a listener does with a request: exactly one of Forward, Fixed
+// and Redirect is set.
 type Action struct {
 	Forward  []WeightedGroup
 	Fixed    *FixedResponse
 	Redirect *Redirect
 	Order    int32
+	// StickySeconds is the duration of the stickiness that Forward could have
+	// and has not: it is switched off.
+	StickySeconds int32 `json:",omitempty"`
 }
 
 // FixedResponse is an answer that the load balancer gives by itself.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/store"
 )
 
@@ -14,7 +15,9 @@ const batchRows = 90
 
 // Register adds targets to the group, and takes back those that drain; what is
 // registered already stays as it is. When it returns the engine has begun to
-// check them. The error is ErrNoTargetGroup or the store's.
+// check them. The error is ErrNoTargetGroup or the store's. The ARN's account
+// and region are taken as they are: the caller has seen that the group is its
+// own.
 func (e *Engine) Register(ctx context.Context, groupARN string, targets ...Target) error {
 	return e.registered(ctx, groupARN, targets, func(tx *store.Tx, g TargetGroup, t Target) error {
 		row := g.registration(t)
@@ -101,11 +104,11 @@ func (e *Engine) Describe(groupARN string, t Target) Health {
 	return unregistered
 }
 
-// TargetGroup returns the type of the target group, ip or instance, and the
-// ARNs of the load balancers that forward to it; "" if there is no such group.
-func (e *Engine) TargetGroup(arn string) (targetType string, loadBalancers []string) {
+// TargetGroup returns the type, ip or instance, of a target group of s, and the
+// ARNs of the load balancers that forward to it; "" if s has no such group.
+func (e *Engine) TargetGroup(s cluster.Scope, arn string) (targetType string, loadBalancers []string) {
 	e.cfg.DB.View(func(r store.Reader) error {
-		if g, err := FindTargetGroup(r, scopeOf(arn), arn); err == nil {
+		if g, err := FindTargetGroup(r, s, arn); err == nil {
 			targetType, loadBalancers = g.Type, g.LoadBalancers()
 		}
 		return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,11 +89,11 @@ func (s *Store) Follow(ctx context.Context, g Group, keep func(name string) bool
 	// place is where it ended when this began.
 	streams := s.StreamsOf(g, keep)
 	for _, row := range streams {
-		st, err := s.open(row.ID)
+		all, err := s.spans(row.ID)
 		if err != nil {
 			return err
 		}
-		if all := st.spans(); len(all) > 0 {
+		if len(all) > 0 {
 			last := all[len(all)-1]
 			places[row.ID] = place{last.number, last.size}
 		}
@@ -145,19 +146,19 @@ func (s *Store) replay(ctx context.Context, g Group, streams []Stream, since int
 
 // tail calls f with what was written to a stream behind its place.
 func (s *Store) tail(row Stream, places map[string]place, f func([]Found) error) error {
-	st, err := s.open(row.ID)
+	all, err := s.spans(row.ID)
 	if err != nil {
 		return err
 	}
 	at := places[row.ID]
-	for _, g := range st.spans() {
+	for _, g := range all {
 		if g.number < at.segment || g.number == at.segment && g.size <= at.offset {
 			continue
 		}
 		if g.number > at.segment {
 			at = place{segment: g.number}
 		}
-		raw, err := st.records(g, at.offset)
+		raw, err := g.records(filepath.Join(s.dir, row.ID), at.offset)
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@
 package logstore
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -78,6 +79,9 @@ type Config struct {
 	// SegmentSize is the size in bytes at which a segment is closed and
 	// compressed; 4 MiB if 0.
 	SegmentSize int64
+	// MaxIdle is how many streams stay in memory that nobody uses: each costs
+	// some hundred bytes, and a file while it was written to lately. 1024 if 0.
+	MaxIdle int
 }
 
 // Store is an open log store. Methods are safe for concurrent use.
@@ -87,10 +91,15 @@ type Store struct {
 	log     *slog.Logger
 	segment int64
 
+	maxIdle int
+
 	mu      sync.Mutex
-	streams map[string]*stream // by Stream.ID; opened at first use
+	streams map[string]*stream  // by Stream.ID: those in use and the idle ones
+	idle    list.List           // of *stream, the last used in front
+	extents map[string]Extent   // by Stream.ID: of streams that left
+	full    map[string]struct{} // by Stream.ID: they wait for the compressor
 	watch   watchers
-	seal    chan *stream
+	seal    chan struct{} // wakes the compressor
 	work    sync.WaitGroup
 	closed  chan struct{}
 	once    sync.Once
@@ -109,10 +118,17 @@ func Open(c Config) (*Store, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{dir: c.Dir, db: c.DB, log: c.Log, segment: c.SegmentSize,
-		streams: make(map[string]*stream), seal: make(chan *stream, 256), closed: make(chan struct{})}
+	if c.MaxIdle == 0 {
+		c.MaxIdle = 1024
+	}
+	s := newStore(c)
 	s.work.Go(s.compress)
 	return s, nil
+}
+
+func newStore(c Config) *Store {
+	return &Store{dir: c.Dir, db: c.DB, log: c.Log, segment: c.SegmentSize, maxIdle: c.MaxIdle,
+		streams: make(map[string]*stream), extents: make(map[string]Extent), full: make(map[string]struct{}), seal: make(chan struct{}, 1), closed: make(chan struct{})}
 }
 
 // Close ends the background work and closes the files; again does nothing.
@@ -123,7 +139,7 @@ func (s *Store) Close() error {
 	defer s.mu.Unlock()
 	var errs []error
 	for _, st := range s.streams {
-		errs = append(errs, st.close())
+		errs = append(errs, st.leave())
 	}
 	return errors.Join(errs...)
 }
@@ -259,6 +275,11 @@ func (s *Store) remove(id string) error {
 	s.mu.Lock()
 	st := s.streams[id]
 	delete(s.streams, id)
+	delete(s.full, id)
+	delete(s.extents, id)
+	if st != nil {
+		s.stir(st)
+	}
 	s.mu.Unlock()
 	if st != nil {
 		st.drop()

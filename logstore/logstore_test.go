@@ -61,7 +61,7 @@ func TestReadAgainstList(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer os.RemoveAll(dir)
-		s, err := Open(Config{Dir: dir, DB: db, SegmentSize: 200})
+		s, err := Open(Config{Dir: dir, DB: db, SegmentSize: 200, MaxIdle: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func TestReadAgainstList(t *testing.T) {
 		}
 		if rapid.Bool().Draw(t, "reopen") {
 			s.Close()
-			if s, err = Open(Config{Dir: dir, DB: db, SegmentSize: 200}); err != nil {
+			if s, err = Open(Config{Dir: dir, DB: db, SegmentSize: 200, MaxIdle: 1}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -185,17 +185,20 @@ func TestMain(m *testing.M) {
 	if dir == "" {
 		os.Exit(m.Run())
 	}
-	s := &Store{dir: dir, log: slog.New(slog.DiscardHandler), segment: 2000, streams: map[string]*stream{}, seal: make(chan *stream, 16), closed: make(chan struct{})}
+	s := newStore(Config{Dir: dir, Log: slog.New(slog.DiscardHandler), SegmentSize: 2000})
 	go s.compress()
-	st, err := s.open("s")
+	err := error(nil)
 	for i := 0; err == nil; i++ {
-		var full bool
-		if full, err = st.append([]Event{{Timestamp: int64(i), Message: fmt.Sprint("event ", i)}}, s.segment); err == nil {
-			fmt.Println(i)
-		}
-		if full {
-			s.seal <- st
-		}
+		err = s.use("s", func(st *stream) error { // which leaves each time
+			full, err := st.append([]Event{{Timestamp: int64(i), Message: fmt.Sprint("event ", i)}}, s.segment)
+			if err == nil {
+				fmt.Println(i)
+			}
+			if full {
+				s.askSeal("s")
+			}
+			return err
+		})
 	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
@@ -231,7 +234,7 @@ func TestKill9(t *testing.T) {
 	next := int64(0)
 	sealed := 0
 	for _, g := range st.spans() {
-		raw, err := st.records(g, 0)
+		raw, err := g.records(st.dir, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -272,8 +275,7 @@ func TestRetention(t *testing.T) {
 		}
 	}
 	row, _ := s.Find(here, "g", "s")
-	st, _ := s.open(row.ID)
-	if err := s.compressStream(st); err != nil {
+	if err := s.use(row.ID, s.compressStream); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Update(t.Context(), func(tx *store.Tx) error {
@@ -284,7 +286,7 @@ func TestRetention(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Expire(now)
-	files, _ := os.ReadDir(filepath.Join(dir, row.ID))
+	files, _ := filepath.Glob(filepath.Join(dir, row.ID, "0*"))
 	if page := readAll(t, s, "g"); len(page) != 2 || len(files) != 2 {
 		t.Errorf("%d events and %d files are left, want 2 of each", len(page), len(files))
 	}

@@ -2,6 +2,7 @@ package logstore
 
 import (
 	"cmp"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -159,8 +160,16 @@ func (q Query) ahead(p Position) bool {
 // source is a segment that may hold events of a query.
 type source struct {
 	segment
-	st   *stream
-	name string
+	stream, name, dir string
+}
+
+// spans returns a stream's segments as they are now.
+func (s *Store) spans(id string) (out []segment, err error) {
+	err = s.use(id, func(st *stream) error {
+		out = st.spans()
+		return nil
+	})
+	return out, err
 }
 
 // sources lists the segments whose times meet the query's, in the order of
@@ -168,16 +177,16 @@ type source struct {
 func (s *Store) sources(q Query) ([]source, error) {
 	var out []source
 	for _, row := range q.Streams {
-		st, err := s.open(row.ID)
+		all, err := s.spans(row.ID)
 		if err != nil {
 			return nil, err
 		}
-		for _, g := range st.spans() {
+		for _, g := range all {
 			if g.events == 0 || g.last < q.From || q.To != 0 && g.first >= q.To ||
 				q.After != nil && g.last < q.After.Timestamp || q.Before != nil && g.first > q.Before.Timestamp {
 				continue
 			}
-			out = append(out, source{g, st, row.Name})
+			out = append(out, source{g, row.ID, row.Name, filepath.Join(s.dir, row.ID)})
 		}
 	}
 	slices.SortFunc(out, func(a, b source) int {
@@ -201,7 +210,7 @@ func (q Query) mayPrecede(s span, e Found) bool {
 // load returns the events of a segment that the query takes, in the order of
 // reading: at most one more than a page has.
 func (q Query) load(src source) ([]Found, error) {
-	raw, err := src.st.records(src.segment, 0)
+	raw, err := src.records(src.dir, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +220,7 @@ func (q Query) load(src source) ([]Found, error) {
 		if err != nil {
 			break // the end
 		}
-		p := Position{r.timestamp, src.st.id, src.number, at}
+		p := Position{r.timestamp, src.stream, src.number, at}
 		at += int64(n)
 		if q.takes(r, p) {
 			out = append(out, Found{r.event(), src.name, p})
@@ -261,13 +270,21 @@ type Extent struct {
 	Bytes       int64
 }
 
-// Extent returns what st holds.
-func (s *Store) Extent(row Stream) (x Extent, err error) {
-	st, err := s.open(row.ID)
-	if err != nil {
-		return x, err
+// Extent returns what a stream holds. That of a stream which left memory is
+// known without its return.
+func (s *Store) Extent(row Stream) (Extent, error) {
+	s.mu.Lock()
+	x, left := s.extents[row.ID]
+	s.mu.Unlock()
+	if left {
+		return x, nil
 	}
-	for _, g := range st.spans() {
+	all, err := s.spans(row.ID)
+	return extent(all), err
+}
+
+func extent(all []segment) (x Extent) {
+	for _, g := range all {
 		if g.events == 0 {
 			continue
 		}
@@ -279,5 +296,5 @@ func (s *Store) Extent(row Stream) (x Extent, err error) {
 		x.Events += g.events
 		x.Bytes += g.size
 	}
-	return x, nil
+	return x
 }

@@ -104,11 +104,11 @@ func nextRecord(b []byte) (r record, n int, err error) {
 	return r, recordHead + int(length), nil
 }
 
-// scan reads records from the start of b and returns what they span; the first
-// torn one begins at its size.
-func scan(b []byte) (s span) {
-	for {
-		r, n, err := nextRecord(b[s.size:])
+// scan reads the records in b that follow those that are known, and returns
+// what all of them span; the first torn one begins at its size.
+func scan(b []byte, known span) (s span) {
+	for s = known; ; {
+		r, n, err := nextRecord(b[s.size-known.size:])
 		if err != nil {
 			return s
 		}

@@ -1,6 +1,7 @@
 package logstore
 
 import (
+	"container/list"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,10 +14,14 @@ import (
 	"time"
 )
 
-// stream is an open stream: its segments, the last of which may be growing.
+// stream is a stream in memory: its segments, the last of which may be growing.
 type stream struct {
 	id  string
 	dir string
+
+	holders   int           // guarded by Store.mu, as are the next two
+	place     *list.Element // among the idle streams, nil while it is held
+	idleSince time.Time
 
 	loading sync.Once
 	failed  error // of load, written in loading
@@ -25,7 +30,7 @@ type stream struct {
 	segments []*segment // by number; all but the last are closed to writes
 	file     *os.File   // of the last segment, nil until the next write
 	next     int        // number of the next segment: none comes twice, expired ones included
-	used     time.Time
+	changed  bool       // since the note was written
 	gone     bool
 }
 
@@ -35,34 +40,13 @@ type segment struct {
 	sealed bool // compressed
 }
 
-func (s *stream) path(g *segment) string {
+// path is the segment's file in its stream's directory.
+func (g segment) path(dir string) string {
 	kind := ".log"
 	if g.sealed {
 		kind = ".zst"
 	}
-	return filepath.Join(s.dir, fmt.Sprintf("%08d%s", g.number, kind))
-}
-
-// open returns the stream with that id, reading its directory at first use.
-func (s *Store) open(id string) (*stream, error) {
-	s.mu.Lock()
-	st := s.streams[id]
-	if st == nil {
-		st = &stream{id: id, dir: filepath.Join(s.dir, id), used: time.Now()}
-		s.streams[id] = st
-	}
-	s.mu.Unlock()
-	// Outside the lock: it reads what the stream last wrote.
-	st.loading.Do(func() { st.failed = st.load(s.log) })
-	if st.failed != nil {
-		s.mu.Lock()
-		if s.streams[id] == st { // the next caller tries again
-			delete(s.streams, id)
-		}
-		s.mu.Unlock()
-		return nil, fmt.Errorf("log stream %s: %w", id, st.failed)
-	}
-	return st, nil
+	return filepath.Join(dir, fmt.Sprintf("%08d%s", g.number, kind))
 }
 
 // load finds the segments. A write that a crash tore is cut off; a segment
@@ -100,35 +84,57 @@ func (s *stream) load(log *slog.Logger) error {
 			names[n] = full
 		}
 	}
+	next, noted := readNote(s.dir)
+	s.next = next
 	for n, full := range names {
 		g := &segment{number: n, sealed: strings.HasSuffix(full, ".zst")}
-		if g.sealed {
-			g.span, err = readHeader(full)
-		} else {
-			g.span, err = mend(full, log)
-		}
-		if err != nil {
+		if g.span, err = spanOf(full, g.sealed, noted[n], log); err != nil {
 			return err
 		}
+		s.changed = s.changed || *g != noted[n]
 		s.segments = append(s.segments, g)
 	}
 	slices.SortFunc(s.segments, func(a, b *segment) int { return a.number - b.number })
 	if n := len(s.segments); n > 0 {
-		s.next = s.segments[n-1].number + 1
+		s.next = max(s.next, s.segments[n-1].number+1)
 	}
 	return nil
 }
 
-// mend cuts a growing segment off after its last whole record.
-func mend(path string, log *slog.Logger) (span, error) {
-	raw, err := os.ReadFile(path)
+// spanOf is what a segment's file holds, read as far as the note does not say.
+func spanOf(path string, sealed bool, noted segment, log *slog.Logger) (span, error) {
+	switch {
+	case !sealed:
+		return mend(path, noted.span, log)
+	case noted.sealed:
+		return noted.span, nil
+	}
+	return readHeader(path)
+}
+
+// mend cuts a growing segment off after its last whole record. It reads what
+// is behind the records that are known.
+func mend(path string, known span, log *slog.Logger) (span, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return span{}, err
 	}
-	sp := scan(raw)
-	if sp.size < int64(len(raw)) {
-		log.Info("log segment ends in a torn write, which is cut off", "file", path, "bytes", int64(len(raw))-sp.size)
-		return sp, os.Truncate(path, sp.size)
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return span{}, err
+	}
+	if info.Size() < known.size {
+		known = span{}
+	}
+	raw := make([]byte, info.Size()-known.size)
+	if _, err := f.ReadAt(raw, known.size); err != nil {
+		return span{}, err
+	}
+	sp := scan(raw, known)
+	if sp.size < info.Size() {
+		log.Info("log segment ends in a torn write, which is cut off", "file", path, "bytes", info.Size()-sp.size)
+		return sp, f.Truncate(sp.size)
 	}
 	return sp, nil
 }
@@ -163,7 +169,7 @@ func (s *stream) append(events []Event, limit int64) (full bool, err error) {
 		return false, s.undo(g, err)
 	}
 	g.span = next
-	s.used = time.Now()
+	s.changed = true
 	return s.full(limit), nil
 }
 
@@ -188,10 +194,7 @@ func (s *stream) grow(limit int64) error {
 	if s.file != nil && !fresh {
 		return nil
 	}
-	if s.file != nil {
-		s.file.Close()
-		s.file = nil
-	}
+	s.closeFile()
 	if s.next == 0 {
 		if err := os.MkdirAll(s.dir, 0o700); err != nil {
 			return err
@@ -204,7 +207,7 @@ func (s *stream) grow(limit int64) error {
 	if !fresh {
 		g = s.segments[last]
 	}
-	f, err := os.OpenFile(s.path(g), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(g.path(s.dir), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
@@ -220,21 +223,22 @@ func (s *stream) grow(limit int64) error {
 	return nil
 }
 
-// rest closes the file of a stream that nobody has written to since before. It
-// reports whether a segment waits to be compressed.
-func (s *stream) rest(before time.Time, limit int64) (full bool) {
+// isFull is full for callers that do not hold s.mu.
+func (s *stream) isFull(limit int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.file != nil && s.used.Before(before) {
-		s.file.Close()
-		s.file = nil
-	}
 	return s.full(limit)
 }
 
 func (s *stream) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.closeFile()
+}
+
+// closeFile closes the growing segment until the next write. The caller holds
+// s.mu.
+func (s *stream) closeFile() error {
 	if s.file == nil {
 		return nil
 	}
@@ -263,12 +267,12 @@ func (s *stream) spans() []segment {
 }
 
 // records returns a segment's records from an offset on: those that it had
-// when g was taken.
-func (s *stream) records(g segment, from int64) ([]byte, error) {
-	raw, err := s.read(g, from)
+// when g was taken from the stream in that directory.
+func (g segment) records(dir string, from int64) ([]byte, error) {
+	raw, err := g.read(dir, from)
 	if errors.Is(err, fs.ErrNotExist) && !g.sealed {
 		g.sealed = true // compressed meanwhile
-		raw, err = s.read(g, from)
+		raw, err = g.read(dir, from)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // expired or deleted meanwhile
@@ -276,18 +280,18 @@ func (s *stream) records(g segment, from int64) ([]byte, error) {
 	return raw, err
 }
 
-func (s *stream) read(g segment, from int64) ([]byte, error) {
+func (g segment) read(dir string, from int64) ([]byte, error) {
 	if g.sealed {
-		raw, err := readSealed(s.path(&g))
+		raw, err := readSealed(g.path(dir))
 		if err != nil {
 			return nil, err
 		}
 		if int64(len(raw)) < g.size {
-			return nil, fmt.Errorf("%s holds %d bytes of records, not %d", s.path(&g), len(raw), g.size)
+			return nil, fmt.Errorf("%s holds %d bytes of records, not %d", g.path(dir), len(raw), g.size)
 		}
 		return raw[from:g.size], nil
 	}
-	f, err := os.Open(s.path(&g))
+	f, err := os.Open(g.path(dir))
 	if err != nil {
 		return nil, err
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/dhowhq/dhow/cluster"
@@ -39,17 +41,17 @@ func (s *Store) Write(ctx context.Context, scope cluster.Scope, group, name stri
 	if err := checkSize(events); err != nil {
 		return err
 	}
-	st, err := s.open(row.ID)
-	if err != nil {
-		return err
-	}
 	now := time.Now().UnixMilli()
 	stamped := make([]Event, len(events))
 	for i, e := range events {
 		e.Ingestion = now
 		stamped[i] = e
 	}
-	full, err := st.append(stamped, s.segment)
+	full := false
+	err = s.use(row.ID, func(st *stream) (err error) {
+		full, err = st.append(stamped, s.segment)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -58,7 +60,7 @@ func (s *Store) Write(ctx context.Context, scope cluster.Scope, group, name stri
 		return errors.Join(ErrNoStream, s.remove(row.ID))
 	}
 	if full {
-		s.askSeal(st)
+		s.askSeal(row.ID)
 	}
 	s.watch.tell(row)
 	return nil
@@ -78,25 +80,52 @@ func checkSize(events []Event) error {
 	return nil
 }
 
-// askSeal has the compressor look at st.
-func (s *Store) askSeal(st *stream) {
+// askSeal has the compressor look at a stream.
+func (s *Store) askSeal(id string) {
+	s.mu.Lock()
+	s.full[id] = struct{}{}
+	s.mu.Unlock()
+	s.wakeSeal()
+}
+
+func (s *Store) wakeSeal() {
 	select {
-	case s.seal <- st:
-	default: // the next write, or the next round of Run, asks again
+	case s.seal <- struct{}{}:
+	default:
 	}
 }
 
-// compress closes full segments, one at a time, off the way of writers.
+// compress closes full segments, one at a time, off the way of writers. What
+// failed is tried again when Run wakes it.
 func (s *Store) compress() {
 	for {
 		select {
 		case <-s.closed:
 			return
-		case st := <-s.seal:
-			if err := s.compressStream(st); err != nil {
-				s.log.Warn("log segment is not compressed, will retry", "stream", st.id, "err", err)
-			}
+		case <-s.seal:
 		}
+		s.mu.Lock()
+		ids := slices.Collect(maps.Keys(s.full))
+		s.mu.Unlock()
+		for _, id := range ids {
+			s.compressOne(id)
+		}
+	}
+}
+
+func (s *Store) compressOne(id string) {
+	s.mu.Lock()
+	_, asked := s.full[id]
+	delete(s.full, id)
+	s.mu.Unlock()
+	if !asked {
+		return // deleted meanwhile
+	}
+	if err := s.use(id, s.compressStream); err != nil {
+		s.log.Warn("log segment is not compressed, will retry", "stream", id, "err", err)
+		s.mu.Lock()
+		s.full[id] = struct{}{}
+		s.mu.Unlock()
 	}
 }
 
@@ -108,16 +137,16 @@ func (s *Store) compressStream(st *stream) error {
 		if g.sealed || g.events == 0 || i == len(all)-1 && g.size < s.segment {
 			continue
 		}
-		raw, err := st.records(g, 0)
+		raw, err := g.records(st.dir, 0)
 		if err != nil {
 			return err
 		}
 		if int64(len(raw)) != g.size {
 			return nil // deleted meanwhile
 		}
-		growing := st.path(&g)
+		growing := g.path(st.dir)
 		g.sealed = true
-		if err := writeSealed(st.path(&g), raw, g.span); err != nil {
+		if err := writeSealed(g.path(st.dir), raw, g.span); err != nil {
 			return err
 		}
 		if err := syncDir(st.dir); err != nil {
@@ -137,7 +166,7 @@ func (s *stream) sealed(number int) {
 	defer s.mu.Unlock()
 	for _, g := range s.segments {
 		if g.number == number {
-			g.sealed = true
+			g.sealed, s.changed = true, true
 		}
 	}
 	if s.file != nil && s.segments[len(s.segments)-1].sealed {
@@ -159,17 +188,8 @@ func (s *Store) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			s.mu.Lock()
-			open := make([]*stream, 0, len(s.streams))
-			for _, st := range s.streams {
-				open = append(open, st)
-			}
-			s.mu.Unlock()
-			for _, st := range open {
-				if st.rest(now.Add(-time.Minute), s.segment) {
-					s.askSeal(st)
-				}
-			}
+			s.rest(now)
+			s.wakeSeal() // for what failed
 		}
 	}
 }
@@ -195,12 +215,11 @@ func (s *Store) Expire(now time.Time) {
 		return nil
 	})
 	for _, d := range all {
-		st, err := s.open(d.stream.ID)
-		if err == nil {
+		err := s.use(d.stream.ID, func(st *stream) error {
 			s.compressing.Lock()
-			err = st.expire(d.before)
-			s.compressing.Unlock()
-		}
+			defer s.compressing.Unlock()
+			return st.expire(d.before)
+		})
 		if err != nil {
 			s.log.Warn("expired log events are not deleted, will retry", "group", d.stream.Group, "stream", d.stream.Name, "err", err)
 		}
@@ -218,22 +237,24 @@ func (g Group) horizon(now time.Time) int64 {
 func (s *stream) expire(before int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var errs []error
-	kept := s.segments[:0:0]
-	for i, g := range s.segments {
-		if g.events == 0 || g.last >= before {
-			kept = append(kept, g)
-			continue
-		}
-		if i == len(s.segments)-1 && s.file != nil {
-			s.file.Close()
-			s.file = nil
-		}
-		if err := os.Remove(s.path(g)); err != nil && !os.IsNotExist(err) {
-			errs, kept = append(errs, err), append(kept, g)
-		}
+	expired := func(g *segment) bool { return g.events > 0 && g.last < before }
+	if !slices.ContainsFunc(s.segments, expired) {
+		return nil
 	}
-	s.segments = kept
+	// The next number is noted before the last segment that tells it is gone.
+	errs := []error{s.note(), s.closeFile()}
+	s.segments = slices.DeleteFunc(s.segments, func(g *segment) bool {
+		if !expired(g) {
+			return false
+		}
+		err := os.Remove(g.path(s.dir))
+		if os.IsNotExist(err) {
+			err = nil
+		}
+		errs = append(errs, err)
+		return err == nil
+	})
+	s.changed = true
 	return errors.Join(errs...)
 }
 

@@ -194,8 +194,7 @@ func TestLongLines(t *testing.T) {
 	}
 }
 
-// A burst of 100 MB is taken whole, in bounded memory, and gives its disk
-// space back.
+// A burst of 100 MB is taken whole and gives its disk space back.
 func TestBurst(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out.log")
 	line := strings.Repeat("x", 99) + "\n"

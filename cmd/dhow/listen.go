@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/dhowhq/dhow/internal/cert"
 )
 
 // loopback reports whether address, HOST:PORT, is reached from this machine only.
@@ -53,9 +55,15 @@ func listen(address string) ([]net.Listener, error) {
 	return ls, nil
 }
 
+// idleTimeout is how long a connection may wait for its next request: longer
+// than the SDKs keep theirs, so that it is they who close. There is no limit to
+// a request under way, once its head is there: polls, streams and uploads take
+// what they take.
+const idleTimeout = 3 * time.Minute
+
 // newServer answers HTTP/1.1 and h2c by prior knowledge with h.
 func newServer(h http.Handler) *http.Server {
-	s := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second, MaxHeaderBytes: 64 << 10}
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second, IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10}
 	s.Protocols = new(http.Protocols)
 	s.Protocols.SetHTTP1(true)
 	s.Protocols.SetUnencryptedHTTP2(true)
@@ -67,11 +75,11 @@ func newServer(h http.Handler) *http.Server {
 // leaves the others to plain, so that one port speaks both.
 type sniffer struct {
 	net.Listener
-	plain, secure *queue
+	plain, secure *backlog
 }
 
 func sniff(l net.Listener) *sniffer {
-	s := &sniffer{Listener: l, plain: newQueue(l), secure: newQueue(l)}
+	s := &sniffer{Listener: l, plain: newBacklog(l), secure: newBacklog(l)}
 	go s.run()
 	return s
 }
@@ -122,8 +130,8 @@ func (p *peeked) Read(b []byte) (int, error) {
 	return p.Conn.Read(b)
 }
 
-// queue is a listener whose connections come from elsewhere.
-type queue struct {
+// backlog is a listener whose connections come from elsewhere.
+type backlog struct {
 	of    net.Listener
 	conns chan net.Conn
 	done  chan struct{}
@@ -131,11 +139,11 @@ type queue struct {
 	err   error
 }
 
-func newQueue(of net.Listener) *queue {
-	return &queue{of: of, conns: make(chan net.Conn), done: make(chan struct{})}
+func newBacklog(of net.Listener) *backlog {
+	return &backlog{of: of, conns: make(chan net.Conn), done: make(chan struct{})}
 }
 
-func (q *queue) put(c net.Conn) {
+func (q *backlog) put(c net.Conn) {
 	select {
 	case q.conns <- c:
 	case <-q.done:
@@ -143,11 +151,11 @@ func (q *queue) put(c net.Conn) {
 	}
 }
 
-func (q *queue) end(err error) {
+func (q *backlog) end(err error) {
 	q.once.Do(func() { q.err = err; close(q.done) })
 }
 
-func (q *queue) Accept() (net.Conn, error) {
+func (q *backlog) Accept() (net.Conn, error) {
 	select {
 	case c := <-q.conns:
 		return c, nil
@@ -156,23 +164,24 @@ func (q *queue) Accept() (net.Conn, error) {
 	}
 }
 
-func (q *queue) Close() error {
+func (q *backlog) Close() error {
 	q.end(net.ErrClosed)
 	return q.of.Close()
 }
 
-func (q *queue) Addr() net.Addr { return q.of.Addr() }
+func (q *backlog) Addr() net.Addr { return q.of.Addr() }
 
-// secured is l with TLS for HTTP/1.1 and HTTP/2.
-func secured(l net.Listener, cert tls.Certificate) net.Listener {
-	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}})
+// secured is l with TLS for HTTP/1.1 and HTTP/2, under whatever name of dhow's
+// a client asks for.
+func secured(l net.Listener, a *cert.Authority) net.Listener {
+	return tls.NewListener(l, &tls.Config{GetCertificate: a.Get, NextProtos: []string{"h2", "http/1.1"}})
 }
 
 // insider is a listener within the process: the agent in `dhow up` reaches the
 // API by it, whatever address the API listens on.
-type insider struct{ *queue }
+type insider struct{ *backlog }
 
-func newInsider() *insider { return &insider{newQueue(nothing{})} }
+func newInsider() *insider { return &insider{newBacklog(nothing{})} }
 
 // dial connects to the listener through a pair of sockets; before the API
 // serves it waits, until ctx ends.

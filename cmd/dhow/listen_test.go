@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/dhowhq/dhow/internal/cert"
 )
 
 // tired fails the first accepts as a process does that has no descriptors left.
@@ -79,5 +82,53 @@ func TestInsiderDialEnds(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		i.Close()
 		t.Fatal("dial does not end with its context")
+	}
+}
+
+// The API port speaks TLS under every name of dhow's, those of load balancers
+// that are yet to be made included, to who trusts the data directory's
+// authority.
+func TestSecured(t *testing.T) {
+	dir := t.TempDir()
+	authority, err := cert.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := sniff(inner)
+	srv := newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto+" "+r.Host) }))
+	var ends sync.WaitGroup
+	for _, l := range []net.Listener{s.plain, secured(s.secure, authority)} {
+		ends.Go(func() { srv.Serve(l) })
+	}
+	defer ends.Wait()
+	defer inner.Close()
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: authority.Pool()}, ForceAttemptHTTP2: true,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, inner.Addr().String())
+		}}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
+	for url, want := range map[string]string{
+		"https://127.0.0.1":                                "HTTP/2.0 127.0.0.1",
+		"https://localhost":                                "HTTP/2.0 localhost",
+		"https://web-1.us-east-1.elb.localhost":            "HTTP/2.0 web-1.us-east-1.elb.localhost",
+		"https://api-2.eu-west-1.elb.dhow.internal":        "HTTP/2.0 api-2.eu-west-1.elb.dhow.internal",
+		"http://web-1.us-east-1.elb.localhost":             "HTTP/1.1 web-1.us-east-1.elb.localhost",
+		"https://000000000000.dkr.ecr.eu-west-1.localhost": "HTTP/2.0 000000000000.dkr.ecr.eu-west-1.localhost",
+	} {
+		res, err := client.Get(url)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		b, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		if string(b) != want {
+			t.Errorf("%s: answer %q, want %q", url, b, want)
+		}
 	}
 }

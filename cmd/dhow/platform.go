@@ -14,18 +14,25 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dhowhq/dhow/bus"
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/cluster/outlet"
 	"github.com/dhowhq/dhow/deploy"
 	"github.com/dhowhq/dhow/identity"
 	"github.com/dhowhq/dhow/image"
 	"github.com/dhowhq/dhow/internal/awsapi"
+	"github.com/dhowhq/dhow/internal/cert"
+	"github.com/dhowhq/dhow/journal"
+	"github.com/dhowhq/dhow/journal/pebble"
 	"github.com/dhowhq/dhow/lb"
 	"github.com/dhowhq/dhow/logstore"
 	"github.com/dhowhq/dhow/network"
+	"github.com/dhowhq/dhow/queue"
 	"github.com/dhowhq/dhow/services/ecs"
 	"github.com/dhowhq/dhow/services/ecs/acs"
 	"github.com/dhowhq/dhow/store"
+	"github.com/dhowhq/dhow/stream"
+	"github.com/dhowhq/dhow/topic"
 )
 
 // setting is a choice of the platform's that must not change between starts.
@@ -41,7 +48,14 @@ type platform struct {
 	address string // HOST:PORT of the same
 
 	db       *store.DB
+	journal  journal.Journal // messages
+	streams  *stream.Engine
+	queues   *queue.Engine
+	bus      *bus.Engine
+	ecs      *ecs.API
+	topics   *topic.Engine
 	identity identity.Node
+	auth     identity.Open
 	cidr     netip.Prefix // of the default VPCs
 	balancer *lb.Engine
 	deploy   *deploy.Engine
@@ -80,11 +94,11 @@ func newPlatform(ctx context.Context, c *upCmd, log *slog.Logger) (_ *platform, 
 	}()
 	// The node's runtime and the store start side by side: each takes most of
 	// the time that there is until the platform is ready.
-	opened := make(chan error, 1)
+	opened := make(chan error, 2)
 	go func() { opened <- p.openNode(ctx) }()
+	go func() { opened <- p.openJournal() }()
 	storeErr := p.openStore(ctx)
-	nodeErr := <-opened
-	if err := errors.Join(storeErr, nodeErr); err != nil {
+	if err := errors.Join(storeErr, <-opened, <-opened); err != nil {
 		return nil, err
 	}
 	if err := p.matchState(ctx); err != nil {
@@ -96,13 +110,21 @@ func newPlatform(ctx context.Context, c *upCmd, log *slog.Logger) (_ *platform, 
 	if p.cidr, err = p.defaultCIDR(ctx); err != nil {
 		return nil, err
 	}
-	return p, p.assemble()
+	return p, p.assemble(ctx)
 }
 
 func (p *platform) openStore(ctx context.Context) (err error) {
 	p.db, err = store.Open(ctx, store.Config{Dir: filepath.Join(p.cmd.DataDir, "store"), Endpoints: p.cmd.Etcd, Log: p.log})
 	if errors.Is(err, store.ErrInUse) {
 		return fmt.Errorf("another `dhow up` runs on %s: stop it, or choose another --data-dir", p.cmd.DataDir)
+	}
+	return err
+}
+
+func (p *platform) openJournal() error {
+	j, err := pebble.Open(filepath.Join(p.cmd.DataDir, "journal"), pebble.Options{Log: p.log})
+	if err == nil {
+		p.journal = j
 	}
 	return err
 }
@@ -163,7 +185,7 @@ func (p *platform) defaultCIDR(ctx context.Context) (netip.Prefix, error) {
 }
 
 // assemble builds the engines and faces over the open store.
-func (p *platform) assemble() (err error) {
+func (p *platform) assemble(ctx context.Context) (err error) {
 	p.balancer = lb.New(lb.Config{DB: p.db, Log: p.log, API: p.cmd.Listen, ExtraAddrs: p.insideAddrs, Dial: p.dialTarget, Instance: p.instanceAddress})
 	p.deploy = deploy.New(deploy.Config{DB: p.db, Log: p.log, Targets: targets{p.balancer}})
 	if p.outlet, err = outlet.New(outlet.Config{DB: p.db, Log: p.log, Render: ecs.EventRenderer(p.db)}); err != nil {
@@ -176,9 +198,25 @@ func (p *platform) assemble() (err error) {
 		Default: cluster.Scope{Account: p.cmd.Account, Region: p.cmd.Region}}); err != nil {
 		return err
 	}
-	auth := identity.Open{Node: p.identity}
-	p.acs = acs.New(acs.Config{DB: p.db, Log: p.log, Auth: auth})
-	p.api, err = awsapi.New(awsapi.Config{Account: p.cmd.Account, Region: p.cmd.Region, Auth: auth, Log: p.log, Observe: p.metrics.observe}, p.services()...)
+	p.queues = queue.New(queue.Config{DB: p.db, Journal: p.journal, Log: p.log})
+	p.streams = stream.New(stream.Config{DB: p.db, Journal: p.journal, Log: p.log})
+	p.ecs = ecs.New(ecs.Config{DB: p.db, Log: p.log, TargetGroup: p.balancer.TargetGroup, DefaultCIDR: p.cidr})
+	if p.topics, err = topic.New(p.topicConfig()); err != nil {
+		return err
+	}
+	if p.bus, err = bus.New(bus.Config{DB: p.db, Journal: p.journal, Log: p.log, Targets: p.targets(), DeadLetter: queueTarget{p.queues}.deadLetter}); err != nil {
+		return err
+	}
+	p.outlet.Subscribe("event buses", p.bus.TakePlatform)
+	p.metrics.watch(p.bus)
+	issuer, err := identity.OpenIssuer(ctx, p.db, acs.TaskAlive(p.db))
+	if err != nil {
+		return err
+	}
+	p.auth = identity.Open{Node: p.identity, Issuer: issuer}
+	p.acs = acs.New(acs.Config{DB: p.db, Log: p.log, Auth: p.auth, Issuer: issuer,
+		Account: func(r *http.Request) string { return p.callScope(r).Account }})
+	p.api, err = awsapi.New(awsapi.Config{Account: p.cmd.Account, Region: p.cmd.Region, Auth: p.auth, Log: p.log, Observe: p.metrics.observe}, p.services()...)
 	return err
 }
 
@@ -191,9 +229,9 @@ func (p *platform) serve(ctx context.Context) error {
 	host := ls[0].Addr().(*net.TCPAddr)
 	p.address = host.String()
 	p.url = "http://" + p.address
-	cert, err := certificate(p.cmd.DataDir)
+	authority, err := cert.Open(filepath.Join(p.cmd.DataDir, "tls"))
 	if err != nil {
-		return fmt.Errorf("the API's certificate: %w", err)
+		return fmt.Errorf("the API's certificates: %w", err)
 	}
 	// The platform outlives the signal for as long as its orderly end takes.
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -202,7 +240,7 @@ func (p *platform) serve(ctx context.Context) error {
 	for _, l := range ls {
 		s := sniff(l)
 		p.spawn("listener", func() error { return p.http.Serve(s.plain) })
-		p.spawn("TLS listener", func() error { return p.http.Serve(secured(s.secure, cert)) })
+		p.spawn("TLS listener", func() error { return p.http.Serve(secured(s.secure, authority)) })
 	}
 	p.spawn("inner listener", func() error { return p.http.Serve(p.inside) })
 	p.spawn("agents' sessions", func() error { return p.acs.Run(run) })
@@ -210,9 +248,15 @@ func (p *platform) serve(ctx context.Context) error {
 	p.spawn("service loop", func() error { return p.deploy.Run(run) })
 	p.spawn("log store", func() error { p.logstore.Run(run); return nil })
 	p.spawn("event outlet", func() error { return p.db.Lead(run, "outlet", p.outlet.Run) })
-	p.spawn("store", func() error {
+	p.spawn("streams", func() error { return p.db.Lead(run, "streams", p.streams.Run) })
+	p.spawn("event buses", func() error { return p.bus.Run(run) })
+	p.spawn("queues", func() error { return p.queues.Run(run) })
+	p.spawn("topics", func() error { return p.topics.Run(run) })
+	p.spawn("store and journal", func() error {
 		select {
 		case err := <-p.db.Failed():
+			return err
+		case err := <-p.journal.Failed():
 			return err
 		case <-run.Done():
 			return nil
@@ -272,12 +316,18 @@ func (p *platform) close() {
 		p.stop()
 	}
 	p.work.Wait()
+	if p.topics != nil {
+		p.topics.Close()
+	}
 	p.closeNode()
 	if p.logstore != nil {
 		p.logstore.Close()
 	}
 	if p.images != nil {
 		p.images.Close()
+	}
+	if p.journal != nil {
+		p.journal.Close()
 	}
 	if p.db != nil {
 		p.db.Close()

@@ -28,14 +28,34 @@ type Service struct {
 	// MaxBody is the largest request body in bytes where Config.MaxBody and
 	// the model's own limits on blobs do not say it.
 	MaxBody int64
-	// QueryCodes are the codes of the x-amzn-query-error header by the error
-	// shape's name, for services that once spoke the query protocol and whose
-	// model does not tell (SQS).
+	// QueryCodes are the codes of the query protocol, and of the
+	// x-amzn-query-error header, by the error shape's name, for services that
+	// once spoke that protocol and whose model does not tell (SQS).
 	QueryCodes map[string]string
+	// Query is what such a service's messages look like in the query protocol.
+	Query *Query
+	// Unchecked are shapes of the model whose constraints the service checks
+	// itself, for it has sentences of its own.
+	Unchecked []string
 	// Unions lists values of union member types (&types.FooMemberBar{}) that
 	// requests carry and the SDK's decoders do not reveal; the error of
 	// Server.Verify names them.
 	Unions []any
+}
+
+// Query is how a service speaks the query protocol where its model does not
+// tell.
+type Query struct {
+	Namespace string // of the XML replies
+	// Names are the members' names on the wire where they are not the model's:
+	// by "Shape.Member", or by "Member" for all structures; the parts of a map
+	// are "Shape.key" and "Shape.value".
+	Names map[string]string
+	// Detail: errors have an empty element of that name.
+	Detail bool
+	// Path is the parameter that the request's path gives where it is absent:
+	// queues are addressed so.
+	Path string
 }
 
 // Handlers are handlers by operation, for services that are put together at
@@ -51,11 +71,14 @@ type Call struct {
 	Principal string // ARN of the caller
 	RequestID string
 	Host      string // the request's Host header, port included
+	Scheme    string // http or https: how the request came
 
 	AccessKey string // of the credential; "" for unsigned requests
+	Trace     string // the X-Amzn-Trace-Id header, "" for none
 
 	op   *operation
 	seen codec.Seen
+	x    *exchange // while the handler runs
 }
 
 // CallFrom returns the call that ctx belongs to; a zero Call outside one.
@@ -93,9 +116,20 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
+// Public is an error below the handlers that callers are told of in its own
+// words: an engine's, which knows no codes of AWS's. Any other error that is
+// none of AWS's is logged, and says nothing.
+type Public interface {
+	error
+	// Public returns the sentence, and whether it is dhow that failed rather
+	// than the request.
+	Public() (sentence string, fault bool)
+}
+
 // Authorizer decides who calls and whether they may. It is asked for every
-// request, after routing and before the input is read by a handler. It may
-// set c.Account, c.Region and c.Principal.
+// request, after routing and before the input is read by a handler; c.Service
+// and c.Operation are "" where the request names none that exist. It may set
+// c.Account, c.Region and c.Principal.
 type Authorizer interface {
 	Authorize(r *http.Request, c *Call) error
 }

@@ -16,6 +16,7 @@ func (x *exchange) fail(err error) {
 		panic(http.ErrAbortHandler)
 	}
 	f := x.fault(err)
+	x.queryCode(f)
 	b := x.out[:0]
 	h := x.w.Header()
 	var contentType []string
@@ -26,8 +27,12 @@ func (x *exchange) fail(err error) {
 		x.queryErrorHeader(f)
 	case cborRPC:
 		h["Smithy-Protocol"] = cborProtocol
-		b = x.appendCBORError(b, f)
+		b = x.appendCBORError(b, codec.EpochSeconds, f)
 		contentType = ctCBOR
+		x.queryErrorHeader(f)
+	case awsCBOR:
+		b = x.appendCBORError(b, codec.EpochMillis, f)
+		contentType = ctAWSCBOR
 		x.queryErrorHeader(f)
 	case restJSON:
 		h["x-amzn-ErrorType"] = []string{f.name}
@@ -83,21 +88,28 @@ func (x *exchange) typeName(f *fault) string {
 	return f.name
 }
 
+// queryCode gives the error the code it has in the query protocol, where the
+// service says so.
+func (x *exchange) queryCode(f *fault) {
+	if x.t.info == nil || x.s.services[x.t.info.Name] == nil {
+		return
+	}
+	if code := x.s.services[x.t.info.Name].queryCodes[f.name]; code != "" {
+		f.code = code
+	}
+}
+
 // queryErrorHeader tells clients of a service that once spoke the query
 // protocol the code it had there.
 func (x *exchange) queryErrorHeader(f *fault) {
 	if x.t.info == nil || !x.t.info.QueryCompatible {
 		return
 	}
-	code := f.code
-	if svc := x.s.services[x.t.info.Name]; svc != nil && svc.queryCodes[f.name] != "" {
-		code = svc.queryCodes[f.name]
-	}
 	side := ";Receiver"
 	if f.sender() {
 		side = ";Sender"
 	}
-	x.w.Header()["x-amzn-query-error"] = []string{headerSafe(code) + side}
+	x.w.Header()["x-amzn-query-error"] = []string{headerSafe(f.code) + side}
 }
 
 func headerSafe(s string) string {
@@ -163,8 +175,8 @@ func (x *exchange) appendXMLError(b []byte, f *fault) []byte {
 		b = append(b, `<?xml version="1.0" encoding="UTF-8"?>`+"\n<Error>"...)
 	} else {
 		b = append(b, "<ErrorResponse"...)
-		if x.t.info != nil && x.t.info.Namespace != "" {
-			b = append(append(append(b, ` xmlns="`...), x.t.info.Namespace...), '"')
+		if ns := x.namespace(); ns != "" {
+			b = append(append(append(b, ` xmlns="`...), ns...), '"')
 		}
 		b = append(b, "><Error><Type>"...)
 		if f.sender() {
@@ -177,6 +189,9 @@ func (x *exchange) appendXMLError(b []byte, f *fault) []byte {
 	b = append(codec.AppendXMLText(b, f.message), "</Message>"...)
 	if p := x.errorPlan(f); p != nil {
 		b = p.AppendXMLExcept(b, f.value, messageName(f))
+	}
+	if q := x.query(); q != nil && q.Detail {
+		b = append(b, "<Detail/>"...)
 	}
 	id := x.call.RequestID
 	if s3 {
@@ -193,11 +208,11 @@ func (x *exchange) appendEC2Error(b []byte, f *fault) []byte {
 	return append(append(b, x.call.RequestID...), "</RequestID></Response>"...)
 }
 
-func (x *exchange) appendCBORError(b []byte, f *fault) []byte {
+func (x *exchange) appendCBORError(b []byte, e codec.Epoch, f *fault) []byte {
 	b = codec.AppendCBOROpen(b)
 	b = codec.AppendCBORText(codec.AppendCBORText(b, "__type"), x.typeName(f))
 	if p := x.errorPlan(f); p != nil {
-		b = p.AppendCBORMembers(b, f.value)
+		b = p.AppendCBORMembers(b, e, f.value)
 	}
 	if !hasMessage(f) {
 		b = codec.AppendCBORText(codec.AppendCBORText(b, messageName(f)), f.message)

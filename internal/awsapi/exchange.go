@@ -42,7 +42,10 @@ func (x *exchange) reset(s *Server, w http.ResponseWriter, r *http.Request) {
 	raw, out := x.raw[:0], x.out[:0]
 	*x = exchange{s: s, w: w, r: r, raw: raw, out: out, pooled: true}
 	x.start = time.Now()
-	x.call = &Call{RequestID: newRequestID(), Host: r.Host, Account: s.cfg.Account, Region: s.cfg.Region}
+	x.call = &Call{RequestID: newRequestID(), Host: r.Host, Scheme: "http", Account: s.cfg.Account, Region: s.cfg.Region, Trace: header(r, "X-Amzn-Trace-Id")}
+	if r.TLS != nil {
+		x.call.Scheme = "https"
+	}
 }
 
 // maxPooled is the largest buffer that is kept.
@@ -50,6 +53,7 @@ const maxPooled = 1 << 20
 
 func (x *exchange) release() {
 	s := x.s
+	x.call.x = nil
 	raw, out := x.raw, x.out
 	if cap(raw) > maxPooled {
 		raw = nil
@@ -88,6 +92,10 @@ func (x *exchange) serve() error {
 	x.t = t
 	x.identify()
 	if err != nil {
+		// Who may not call at all is not told what there is to call.
+		if denied := x.authorize(x.s.cfg.MaxBody); denied != nil {
+			return denied
+		}
 		return err
 	}
 	svc := x.s.services[t.info.Name]
@@ -125,6 +133,7 @@ func (x *exchange) serve() error {
 			return bad
 		}
 	}
+	x.call.x = x
 	ctx := WithCall(x.r.Context(), x.call)
 	if h.out == nil {
 		return x.serveStream(ctx, o, in)
@@ -201,7 +210,10 @@ func (x *exchange) decode(o *operation, in reflect.Value) error {
 	seen := &x.call.seen
 	switch x.t.proto {
 	case query, ec2Query:
-		return o.in.DecodeQuery(x.params, x.t.proto == ec2Query, in, seen)
+		if q := x.query(); q != nil && q.Path != "" && len(x.r.URL.Path) > 1 {
+			x.params = x.params.Default(q.Path, x.r.URL.Path)
+		}
+		return o.plans(x.t.proto).in.DecodeQuery(x.params, x.t.proto == ec2Query, in, seen)
 	}
 	limit := max(x.s.cfg.MaxBody, o.maxBody)
 	if x.t.proto == restJSON || x.t.proto == restXML {
@@ -211,8 +223,11 @@ func (x *exchange) decode(o *operation, in reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	if x.t.proto == cborRPC {
-		return o.in.DecodeCBOR(body, in, seen)
+	switch x.t.proto {
+	case cborRPC:
+		return o.in.DecodeCBOR(body, codec.EpochSeconds, in, seen)
+	case awsCBOR:
+		return o.in.DecodeCBOR(body, codec.EpochMillis, in, seen)
 	}
 	return o.in.DecodeJSON(body, in, seen)
 }
@@ -230,9 +245,14 @@ func (x *exchange) answer(o *operation, out reflect.Value) error {
 	case cborRPC:
 		x.w.Header()["Smithy-Protocol"] = cborProtocol
 		if o.Output >= 0 {
-			b = o.out.AppendCBOR(b, out)
+			b = o.out.AppendCBOR(b, codec.EpochSeconds, out)
 		}
 		contentType = ctCBOR
+	case awsCBOR:
+		if o.Output >= 0 {
+			b = o.out.AppendCBOR(b, codec.EpochMillis, out)
+		}
+		contentType = ctAWSCBOR
 	case query:
 		b = x.appendQuery(b, o, out)
 		contentType = ctXML
@@ -253,6 +273,7 @@ var (
 	ctJSON       = []string{"application/json"}
 	ctXML        = []string{"text/xml"}
 	ctCBOR       = []string{"application/cbor"}
+	ctAWSCBOR    = []string{codec.AWSCBOR}
 	cborProtocol = []string{"rpc-v2-cbor"}
 	closing      = []string{"close"}
 )
@@ -293,18 +314,37 @@ func (x *exchange) write(status int, contentType []string, body []byte) {
 	}
 }
 
+// query is what the service says of the query protocol, nil if nothing.
+func (x *exchange) query() *Query {
+	if x.t.info == nil || x.s.services[x.t.info.Name] == nil {
+		return nil
+	}
+	return x.s.services[x.t.info.Name].query
+}
+
+// namespace is that of the service's XML replies.
+func (x *exchange) namespace() string {
+	switch q := x.query(); {
+	case q != nil:
+		return q.Namespace
+	case x.t.info != nil:
+		return x.t.info.Namespace
+	}
+	return ""
+}
+
 // appendQuery writes <OpResponse><OpResult>…</OpResult><ResponseMetadata>….
 func (x *exchange) appendQuery(b []byte, o *operation, out reflect.Value) []byte {
 	b = append(b, "<"...)
 	b = append(append(b, o.Name...), "Response xmlns=\""...)
-	b = append(append(b, x.t.info.Namespace...), "\">"...)
+	b = append(append(b, x.namespace()...), "\">"...)
 	wrapper := o.Wrapper
 	if wrapper == "" {
 		wrapper = o.Name + "Result"
 	}
 	if o.Output >= 0 {
 		b = append(append(append(b, '<'), wrapper...), '>')
-		b = o.out.AppendXML(b, out)
+		b = o.plans(query).out.AppendXML(b, out)
 		b = append(append(append(b, "</"...), wrapper...), '>')
 	}
 	b = append(b, "<ResponseMetadata><RequestId>"...)

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"hash/fnv"
+	"iter"
 	"sort"
 	"strings"
 
@@ -23,14 +24,39 @@ func Page[T any](ctx context.Context, items []T, key func(T) string, token *stri
 	if token != nil && *token != "" {
 		items = items[sort.Search(len(items), func(i int) bool { return key(items[i]) > after }):]
 	}
-	n := most
-	if limit != nil && int(*limit) > 0 && int(*limit) < most {
-		n = int(*limit)
-	}
+	n := pageSize(limit, most)
 	if len(items) <= n {
 		return items, nil, nil
 	}
 	return items[:n], Token(ctx, key(items[n-1])), nil
+}
+
+// PageOf is Page for rows that come one by one, in the order of their keys: it
+// takes no more of them than it needs to know whether there is another page.
+func PageOf[T any](ctx context.Context, rows iter.Seq[T], key func(T) string, token *string, limit *int32, most int) (page []T, next *string, err error) {
+	after, err := ParseToken(ctx, token)
+	if err != nil {
+		return nil, nil, err
+	}
+	begun, n := token == nil || *token == "", pageSize(limit, most)
+	for row := range rows {
+		if begun = begun || key(row) > after; !begun {
+			continue
+		}
+		if len(page) == n {
+			return page, Token(ctx, key(page[n-1])), nil
+		}
+		page = append(page, row)
+	}
+	return page, nil, nil
+}
+
+// pageSize is limit, where it is given and within most.
+func pageSize(limit *int32, most int) int {
+	if limit != nil && int(*limit) > 0 && int(*limit) < most {
+		return int(*limit)
+	}
+	return most
 }
 
 // Token makes an opaque pagination token that stands for position; it is good

@@ -51,6 +51,35 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// PageOf gives what Page does, and asks for no row that it does not need.
+func TestPageOf(t *testing.T) {
+	ctx := inOp("ecs", "ListTasks")
+	key := func(s string) string { return s }
+	items := []string{"", "a", "b", "c", "d", "e"}
+	for _, limit := range []*int32{nil, aws.Int32(0), aws.Int32(1), aws.Int32(4), aws.Int32(5), aws.Int32(99)} {
+		var token *string
+		for more := true; more; more = token != nil {
+			asked := 0
+			rows := func(yield func(string) bool) {
+				for _, s := range items {
+					if asked++; !yield(s) {
+						return
+					}
+				}
+			}
+			want, wantNext, err1 := awsapi.Page(ctx, items, key, token, limit, 5)
+			got, next, err2 := awsapi.PageOf(ctx, rows, key, token, limit, 5)
+			if err1 != nil || err2 != nil || !slices.Equal(got, want) || aws.ToString(next) != aws.ToString(wantNext) {
+				t.Fatalf("%q, %v, %v; want %q, %v, %v", got, next, err2, want, wantNext, err1)
+			}
+			if last := slices.Index(items, got[len(got)-1]); asked > last+2 {
+				t.Errorf("%d rows were asked for, the page ends at %d", asked, last)
+			}
+			token = next
+		}
+	}
+}
+
 func TestBadTokens(t *testing.T) {
 	good := awsapi.Token(inOp("ecs", "ListTasks"), "x")
 	for _, c := range []struct{ service, op, token, code string }{

@@ -19,8 +19,10 @@ type service struct {
 	handlers   map[string]*handler
 	maxBody    int64
 	queryCodes map[string]string
+	query      *Query
 
-	load func() (*loaded, error) // at the first call
+	load      func() (*loaded, error) // at the first call
+	loadQuery func() (*codec.Codec, error)
 }
 
 // loaded is the part of a service that needs its model.
@@ -46,6 +48,17 @@ type operation struct {
 	h       *handler
 	in, out *codec.Plan
 	maxBody int64
+	asQuery plans // the same with the query protocol's names, where these differ
+}
+
+type plans struct{ in, out *codec.Plan }
+
+// plans are those for a protocol.
+func (o *operation) plans(p protocol) plans {
+	if p == query && o.asQuery.in != nil {
+		return o.asQuery
+	}
+	return plans{o.in, o.out}
 }
 
 func newService(sv Service) (*service, error) {
@@ -53,7 +66,7 @@ func newService(sv Service) (*service, error) {
 	if !ok {
 		return nil, fmt.Errorf("there is no model named %q", sv.Model)
 	}
-	svc := &service{info: info, handlers: map[string]*handler{}, maxBody: sv.MaxBody, queryCodes: sv.QueryCodes}
+	svc := &service{info: info, handlers: map[string]*handler{}, maxBody: sv.MaxBody, queryCodes: sv.QueryCodes, query: sv.Query}
 	var errs []error
 	for name, fn := range functions(sv.API) {
 		if !fn.bound.IsValid() {
@@ -79,16 +92,28 @@ func newService(sv Service) (*service, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := codec.New(m, sv.Unions...)
-		for _, h := range svc.handlers {
-			if h.out != nil {
-				c.Know(h.out)
-			}
-			c.Know(h.in)
+		m = m.Unchecked(sv.Unchecked)
+		return &loaded{m: m, codec: svc.newCodec(m, sv.Unions), rest: newRestRouter(m)}, nil
+	})
+	svc.loadQuery = sync.OnceValues(func() (*codec.Codec, error) {
+		l, err := svc.load()
+		if err != nil || svc.query == nil {
+			return nil, err
 		}
-		return &loaded{m: m, codec: c, rest: newRestRouter(m)}, nil
+		return svc.newCodec(l.m.Renamed(svc.query.Names), sv.Unions), nil
 	})
 	return svc, nil
+}
+
+func (svc *service) newCodec(m *model.Model, unions []any) *codec.Codec {
+	c := codec.New(m, unions...)
+	for _, h := range svc.handlers {
+		if h.out != nil {
+			c.Know(h.out)
+		}
+		c.Know(h.in)
+	}
+	return c
 }
 
 // function is a handler to be. Calling a method by its type's function and
@@ -189,7 +214,24 @@ func (svc *service) operation(h *handler) (*operation, error) {
 			return nil, fmt.Errorf("output: %w", err)
 		}
 	}
+	if err := svc.planQuery(o); err != nil {
+		return nil, fmt.Errorf("query protocol: %w", err)
+	}
 	o.maxBody = max(svc.maxBody, o.in.BlobLimit())
 	h.op.Store(o)
 	return o, nil
+}
+
+// planQuery makes the plans of a service with names of its own in the query
+// protocol.
+func (svc *service) planQuery(o *operation) error {
+	c, err := svc.loadQuery()
+	if c == nil || err != nil {
+		return err
+	}
+	if o.asQuery.in, err = c.Plan(o.h.in, o.Op.Input); err != nil || o.h.out == nil {
+		return err
+	}
+	o.asQuery.out, err = c.Plan(o.h.out, o.Op.Output)
+	return err
 }

@@ -329,7 +329,7 @@ func (j *Journal) release() (err error) {
 		}
 	}
 	j.giveUp()
-	return j.unlock(errors.New("Pebble does not close"))
+	return j.unlock(errors.New("the database does not close"))
 }
 
 func (j *Journal) unlock(err error) error {

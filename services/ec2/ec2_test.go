@@ -3,8 +3,10 @@ package ec2
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -133,6 +135,111 @@ func TestNetworkInterfaces(t *testing.T) {
 	if got := out.NetworkInterfaces[0]; *got.PrivateIpAddress != "172.31.0.1" || *got.Groups[0].GroupName != "default" {
 		t.Errorf("%+v", got)
 	}
+}
+
+// fill gives accounts interfaces, 10 to the first and many to the second, in
+// the addresses that default VPCs share.
+func fill(t testing.TB, a *API, db *store.DB, many int) (ctx context.Context) {
+	other := cluster.Scope{Account: "999999999999", Region: here.Region}
+	ctx = awsapi.WithCall(t.Context(), &awsapi.Call{Account: here.Account, Region: here.Region})
+	own, err := list(ctx, a, cluster.Subnets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := cidr.Addr()
+	for n := 0; n < 10+many; {
+		err := db.Update(ctx, func(tx *store.Tx) error {
+			for range 50 {
+				if n++; n > 10+many {
+					break
+				}
+				s := other
+				if n <= 10 {
+					s = here
+				}
+				addr = addr.Next()
+				sub := own[0]
+				for _, c := range own {
+					if netip.MustParsePrefix(c.CIDR).Contains(addr) {
+						sub = c
+					}
+				}
+				i := cluster.Interface{Scope: s, ID: fmt.Sprintf("eni-%05d", n), Network: sub.Network, Address: addr.String(),
+					Subnet: sub.ID, SubnetCIDR: sub.CIDR, VPC: sub.VPC, Zone: sub.Zone}
+				if err := cluster.Interfaces.Put(tx, i); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return ctx
+}
+
+// A caller sees its own interfaces, by page or by id, and that the addresses
+// of a default subnet are shared with others.
+func TestManyInterfaces(t *testing.T) {
+	a, db, _ := open(t)
+	ctx := fill(t, a, db, 100)
+	most := int32(7)
+	first, err := a.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{MaxResults: &most})
+	if err != nil || len(first.NetworkInterfaces) != 7 || *first.NetworkInterfaces[6].NetworkInterfaceId != "eni-00007" {
+		t.Fatalf("%+v %v", first, err)
+	}
+	rest, err := a.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{MaxResults: &most, NextToken: first.NextToken})
+	if err != nil || len(rest.NetworkInterfaces) != 3 || rest.NextToken != nil {
+		t.Errorf("%+v %v", rest, err)
+	}
+	some, err := a.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{"eni-00009", "eni-00002", "eni-00009"}})
+	if err != nil || len(some.NetworkInterfaces) != 2 || *some.NetworkInterfaces[0].NetworkInterfaceId != "eni-00002" {
+		t.Errorf("%+v %v", some, err)
+	}
+	_, err = a.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{"eni-00002", "eni-00011"}})
+	var e *awsapi.Error
+	if !errors.As(err, &e) || e.Code != "InvalidNetworkInterfaceID.NotFound" || e.Message != "The networkInterface ID 'eni-00011' does not exist" {
+		t.Errorf("another account's: %v", err)
+	}
+	subs, err := a.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := int32(0)
+	for _, s := range subs.Subnets {
+		free += *s.AvailableIpAddressCount
+	}
+	if free != 3*4091-110 {
+		t.Errorf("%d addresses are free, want %d", free, 3*4091-110)
+	}
+}
+
+// BenchmarkNetworkInterfaces asks for 10 interfaces that are there alone, and
+// beside 4,000 of another account; x-alone is the ratio of the times.
+func BenchmarkNetworkInterfaces(b *testing.B) {
+	var ask [2]func()
+	for n, many := range []int{0, 4000} {
+		db := storetest.Open(b)
+		a := New(Config{DB: db, EnsureVPC: func(ctx context.Context, s cluster.Scope) error {
+			return cluster.EnsureDefaultVPC(ctx, db, s, cidr)
+		}})
+		ctx := fill(b, a, db, many)
+		ask[n] = func() {
+			if out, err := a.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{}); err != nil || len(out.NetworkInterfaces) != 10 {
+				b.Fatal(out, err)
+			}
+		}
+	}
+	var alone, among time.Duration
+	for b.Loop() {
+		start := time.Now()
+		ask[0]()
+		half := time.Now()
+		ask[1]()
+		alone, among = alone+half.Sub(start), among+time.Since(half)
+	}
+	b.ReportMetric(float64(among)/float64(alone), "x-alone")
 }
 
 func TestWild(t *testing.T) {

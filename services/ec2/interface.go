@@ -36,10 +36,11 @@ func (a *API) DescribeNetworkInterfaces(ctx context.Context, in *ec2.DescribeNet
 	s := scope(ctx)
 	var rows []cluster.Interface
 	if err := a.db.View(func(r store.Reader) error {
-		for i := range cluster.Interfaces.List(r, "") {
-			if i.Scope == s {
-				rows = append(rows, i)
-			}
+		if len(in.NetworkInterfaceIds) == 0 {
+			rows = slices.Collect(cluster.Interfaces.By(r, "scope", s.Prefix()))
+		}
+		for _, id := range slices.Compact(slices.Sorted(slices.Values(in.NetworkInterfaceIds))) {
+			rows = slices.AppendSeq(rows, cluster.Interfaces.By(r, "id", s.Key(id)))
 		}
 		return nil
 	}); err != nil {

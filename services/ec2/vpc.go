@@ -117,7 +117,7 @@ func (a *API) DescribeSubnets(ctx context.Context, in *ec2.DescribeSubnetsInput)
 			SubnetId: &s.ID, VpcId: &s.VPC, CidrBlock: &s.CIDR, OwnerId: &s.Account, State: types.SubnetStateAvailable,
 			AvailabilityZone: &s.Zone, AvailabilityZoneId: ptr(zoneID(s.Zone)), DefaultForAz: &s.Default,
 			MapPublicIpOnLaunch: &s.Default, AssignIpv6AddressOnCreation: ptr(false), EnableDns64: ptr(false), Ipv6Native: ptr(false),
-			AvailableIpAddressCount: ptr(usable(s.CIDR) - taken[s.CIDR]), SubnetArn: ptr(s.Scope.ARN("ec2", "subnet/"+s.ID)),
+			AvailableIpAddressCount: ptr(usable(s.CIDR) - taken[s.ID]), SubnetArn: ptr(s.Scope.ARN("ec2", "subnet/"+s.ID)),
 			PrivateDnsNameOptionsOnLaunch: &types.PrivateDnsNameOptionsOnLaunch{HostnameType: types.HostnameTypeIpName,
 				EnableResourceNameDnsARecord: ptr(false), EnableResourceNameDnsAAAARecord: ptr(false)},
 		})
@@ -131,14 +131,8 @@ func (a *API) addressesTaken(of []cluster.Subnet) (map[string]int32, error) {
 	taken := make(map[string]int32)
 	return taken, a.db.View(func(r store.Reader) error {
 		for _, s := range of {
-			p, err := netip.ParsePrefix(s.CIDR)
-			if err != nil {
-				return err
-			}
-			for i := range cluster.Interfaces.List(r, s.Network+"/") {
-				if addr, err := netip.ParseAddr(i.Address); err == nil && p.Contains(addr) {
-					taken[s.CIDR]++
-				}
+			for range cluster.Interfaces.By(r, "range", s.Network+"/"+s.CIDR) {
+				taken[s.ID]++
 			}
 		}
 		return nil

@@ -312,3 +312,48 @@ func TestToken(t *testing.T) {
 		t.Errorf("token is %q for %s until %v", text, *d.ProxyEndpoint, d.ExpiresAt)
 	}
 }
+
+// TestLargeParts uploads in parts of the size that is suggested, and in the
+// largest that the model admits.
+func TestLargeParts(t *testing.T) {
+	f := newFixture(t)
+	repo := ptr("app")
+	_, err := f.CreateRepository(ctx, &ecr.CreateRepositoryInput{RepositoryName: repo})
+	f.must(err)
+	up, err := f.InitiateLayerUpload(ctx, &ecr.InitiateLayerUploadInput{RepositoryName: repo})
+	f.must(err)
+	var all []byte
+	for _, size := range []int64{*up.PartSize, 20 << 20, 1} {
+		part := bytes.Repeat([]byte{byte(size), 7, byte(len(all))}, int(size)/3+1)[:size]
+		first := int64(len(all))
+		all = append(all, part...)
+		_, err := f.UploadLayerPart(ctx, &ecr.UploadLayerPartInput{RepositoryName: repo, UploadId: up.UploadId, LayerPartBlob: part, PartFirstByte: &first, PartLastByte: ptr(first + size - 1)})
+		f.must(err)
+	}
+	_, err = f.CompleteLayerUpload(ctx, &ecr.CompleteLayerUploadInput{RepositoryName: repo, UploadId: up.UploadId, LayerDigests: []string{image.Digest(all)}})
+	f.must(err)
+}
+
+// TestDescribeFiltered: a filter counts for named images too.
+func TestDescribeFiltered(t *testing.T) {
+	f := newFixture(t)
+	repo := ptr("app")
+	_, err := f.CreateRepository(ctx, &ecr.CreateRepositoryInput{RepositoryName: repo})
+	f.must(err)
+	config, layer := f.layer("app", "{}"), f.layer("app", "layer")
+	var ids []types.ImageIdentifier
+	for _, tag := range []*string{ptr("v1"), nil} {
+		out, err := f.PutImage(ctx, &ecr.PutImageInput{RepositoryName: repo, ImageTag: tag, ImageManifest: ptr(manifest(config, layer, deref(tag)))})
+		f.must(err)
+		ids = append(ids, types.ImageIdentifier{ImageDigest: out.Image.ImageId.ImageDigest})
+	}
+	for i, status := range []types.TagStatus{types.TagStatusTagged, types.TagStatusUntagged} {
+		for _, named := range [][]types.ImageIdentifier{nil, ids} {
+			out, err := f.DescribeImages(ctx, &ecr.DescribeImagesInput{RepositoryName: repo, ImageIds: named, Filter: &types.DescribeImagesFilter{TagStatus: status}})
+			f.must(err)
+			if len(out.ImageDetails) != 1 || *out.ImageDetails[0].ImageDigest != *ids[i].ImageDigest {
+				t.Errorf("%s of %d named images are %+v", status, len(named), out.ImageDetails)
+			}
+		}
+	}
+}

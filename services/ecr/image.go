@@ -79,7 +79,9 @@ func (a *API) DescribeImages(ctx context.Context, in *ecr.DescribeImagesInput) (
 		if in.MaxResults != nil || in.NextToken != nil {
 			return nil, invalidParam("imageIds", "maxResults and nextToken cannot be used with imageIds")
 		}
-		return a.describeNamed(s, name, in.ImageIds, byImage)
+		if images, err = a.named(s, name, in.ImageIds); err != nil {
+			return nil, err
+		}
 	}
 	if f := in.Filter; f != nil {
 		images = slices.DeleteFunc(images, func(m image.Manifest) bool {
@@ -87,21 +89,21 @@ func (a *API) DescribeImages(ctx context.Context, in *ecr.DescribeImagesInput) (
 			return !active(f.ImageStatus) || f.TagStatus == types.TagStatusTagged && !hasTag || f.TagStatus == types.TagStatusUntagged && hasTag
 		})
 	}
-	page, next, err := awsapi.Page(ctx, images, func(m image.Manifest) string { return m.Digest }, in.NextToken, in.MaxResults, defaultPage(in.MaxResults))
-	if err != nil {
-		return nil, err
+	var next *string
+	if len(in.ImageIds) == 0 {
+		if images, next, err = awsapi.Page(ctx, images, func(m image.Manifest) string { return m.Digest }, in.NextToken, in.MaxResults, defaultPage(in.MaxResults)); err != nil {
+			return nil, err
+		}
 	}
 	out := &ecr.DescribeImagesOutput{ImageDetails: []types.ImageDetail{}, NextToken: next}
-	for _, m := range page {
+	for _, m := range images {
 		out.ImageDetails = append(out.ImageDetails, detail(s, name, m, byImage[m.Digest]))
 	}
 	return out, nil
 }
 
-// describeNamed shows each image once, in the order of its first id.
-func (a *API) describeNamed(s cluster.Scope, name string, ids []types.ImageIdentifier, tags map[string][]string) (*ecr.DescribeImagesOutput, error) {
-	out := &ecr.DescribeImagesOutput{}
-	seen := map[string]bool{}
+// named returns each image once, in the order of its first id.
+func (a *API) named(s cluster.Scope, name string, ids []types.ImageIdentifier) (all []image.Manifest, err error) {
 	for _, id := range ids {
 		m, fail := a.find(s, name, id)
 		if fail != nil {
@@ -110,12 +112,11 @@ func (a *API) describeNamed(s cluster.Scope, name string, ids []types.ImageIdent
 			}
 			return nil, imageNotFound(s, name, id)
 		}
-		if !seen[m.Digest] {
-			seen[m.Digest] = true
-			out.ImageDetails = append(out.ImageDetails, detail(s, name, m, tags[m.Digest]))
+		if !slices.ContainsFunc(all, func(o image.Manifest) bool { return o.Digest == m.Digest }) {
+			all = append(all, m)
 		}
 	}
-	return out, nil
+	return all, nil
 }
 
 func detail(s cluster.Scope, name string, m image.Manifest, tags []string) types.ImageDetail {

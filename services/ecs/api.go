@@ -23,9 +23,9 @@ type API struct {
 type Config struct {
 	DB  *store.DB
 	Log *slog.Logger
-	// TargetGroup returns a target group's type, ip or instance, and the ARNs of
-	// the load balancers that use it; "" if there is no such group.
-	TargetGroup func(arn string) (targetType string, loadBalancers []string)
+	// TargetGroup returns the type, ip or instance, of a target group of s, and
+	// the ARNs of the load balancers that use it; "" if s has no such group.
+	TargetGroup func(s cluster.Scope, arn string) (targetType string, loadBalancers []string)
 	// DefaultCIDR is the range of the default VPCs. Where it is set, RunTask
 	// makes the caller's if it is missing; the zero Prefix leaves that to others.
 	DefaultCIDR netip.Prefix

@@ -130,7 +130,7 @@ func (a *API) ListAttributes(ctx context.Context, in *ecs.ListAttributesInput) (
 				(deref(in.AttributeValue) == "" || deref(t.Value) == *in.AttributeValue)
 		})
 		key := func(t types.Attribute) string { return deref(t.TargetId) + "\x00" + deref(t.Name) }
-		out.Attributes, out.NextToken, err = page(fits, key, in.MaxResults, 100, in.NextToken)
+		out.Attributes, out.NextToken, err = page(ctx, fits, key, in.MaxResults, 100, in.NextToken)
 		out.Attributes = orEmpty(out.Attributes)
 		return err
 	})

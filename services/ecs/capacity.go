@@ -128,7 +128,7 @@ func (a *API) DescribeCapacityProviders(ctx context.Context, in *ecs.DescribeCap
 	}
 	slices.SortFunc(found, func(a, b types.CapacityProvider) int { return strings.Compare(*a.Name, *b.Name) })
 	var err error
-	out.CapacityProviders, out.NextToken, err = page(slices.Values(found), func(p types.CapacityProvider) string { return *p.Name }, in.MaxResults, 10, in.NextToken)
+	out.CapacityProviders, out.NextToken, err = page(ctx, slices.Values(found), func(p types.CapacityProvider) string { return *p.Name }, in.MaxResults, 10, in.NextToken)
 	out.CapacityProviders = orEmpty(out.CapacityProviders)
 	return out, err
 }

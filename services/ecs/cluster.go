@@ -72,7 +72,7 @@ func (a *API) CreateCluster(ctx context.Context, in *ecs.CreateClusterInput) (*e
 	if err != nil {
 		return nil, err
 	}
-	return &ecs.CreateClusterOutput{Cluster: &out}, cluster.EnrollAll(ctx, a.db)
+	return &ecs.CreateClusterOutput{Cluster: &out}, cluster.EnrollRest(ctx, a.db, c.Key())
 }
 
 // sameCluster reports whether a repeated CreateCluster says nothing that c is
@@ -123,7 +123,7 @@ func (a *API) ListClusters(ctx context.Context, in *ecs.ListClustersInput) (*ecs
 	out := &ecs.ListClustersOutput{ClusterArns: []string{}}
 	err := a.db.View(func(r store.Reader) error {
 		active := filter(cluster.Clusters.List(r, scope(ctx).Prefix()), func(c cluster.Cluster) bool { return c.Status == "ACTIVE" })
-		cs, next, err := page(active, cluster.Cluster.Key, in.MaxResults, 100, in.NextToken)
+		cs, next, err := page(ctx, active, cluster.Cluster.Key, in.MaxResults, 100, in.NextToken)
 		for _, c := range cs {
 			out.ClusterArns = append(out.ClusterArns, c.ARN())
 		}

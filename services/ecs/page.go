@@ -1,41 +1,20 @@
 package ecs
 
 import (
-	"encoding/base64"
+	"context"
 	"iter"
+
+	"github.com/dhowhq/dhow/internal/awsapi"
 )
 
-// page cuts one page out of keyed rows that come in key order: at most max of
-// them (nil: limit), after the row that token names. The token is opaque to
-// clients: it is the last key of the page before, so that rows which come and
-// go meanwhile neither repeat nor hide others.
-func page[T any](rows iter.Seq[T], key func(T) string, max *int32, limit int, token *string) (out []T, next *string, err error) {
-	n := limit
-	if max != nil {
-		if *max < 1 || int(*max) > limit {
-			return nil, nil, invalidParam("Invalid maxResults: %d. It must be between 1 and %d.", *max, limit)
-		}
-		n = int(*max)
+// page is awsapi.PageOf with what ECS says of a bad maxResults, which its model
+// gives no range, and of a bad token. A page has at most max rows (nil: limit).
+func page[T any](ctx context.Context, rows iter.Seq[T], key func(T) string, max *int32, limit int, token *string) (out []T, next *string, err error) {
+	if max != nil && (*max < 1 || int(*max) > limit) {
+		return nil, nil, invalidParam("Invalid maxResults: %d. It must be between 1 and %d.", *max, limit)
 	}
-	after := ""
-	if t := deref(token); t != "" {
-		b, err := base64.RawURLEncoding.DecodeString(t)
-		if err != nil || len(b) < 2 || b[0] != tokenMark {
-			return nil, nil, invalidParam("Invalid token in request.")
-		}
-		after = string(b[1:])
+	if _, err := awsapi.ParseToken(ctx, token); err != nil {
+		return nil, nil, invalidParam("Invalid token in request.")
 	}
-	for row := range rows {
-		if k := key(row); k <= after {
-			continue
-		} else if len(out) == n {
-			next = ptr(base64.RawURLEncoding.EncodeToString(append([]byte{tokenMark}, key(out[n-1])...)))
-			return out, next, nil
-		}
-		out = append(out, row)
-	}
-	return out, nil, nil
+	return awsapi.PageOf(ctx, rows, key, token, max, limit)
 }
-
-// tokenMark begins a decoded token, so that other strings are told apart.
-const tokenMark = 0xd1

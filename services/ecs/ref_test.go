@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/internal/awsapi"
 )
 
 var refScope = cluster.Scope{Account: "000000000000", Region: "us-east-1"}
@@ -54,13 +55,22 @@ func TestMemberID(t *testing.T) {
 func TestPage(t *testing.T) {
 	rows := []string{"a", "b", "c", "d", "e"}
 	key := func(s string) string { return s }
-	first, next, err := page(slices.Values(rows), key, ptr(int32(2)), 10, nil)
+	ctx := awsapi.WithCall(t.Context(), &awsapi.Call{Service: "ecs", Operation: "ListTasks"})
+	first, next, err := page(ctx, slices.Values(rows), key, ptr(int32(2)), 10, nil)
 	if err != nil || !slices.Equal(first, []string{"a", "b"}) || next == nil {
 		t.Fatal(first, next, err)
 	}
-	second, next, err := page(slices.Values([]string{"a", "d", "e"}), key, ptr(int32(2)), 10, next)
+	token := next
+	second, next, err := page(ctx, slices.Values([]string{"a", "d", "e"}), key, ptr(int32(2)), 10, next)
 	if err != nil || !slices.Equal(second, []string{"d", "e"}) || next != nil {
 		t.Fatal(second, next, err)
+	}
+	other := awsapi.WithCall(t.Context(), &awsapi.Call{Service: "ecs", Operation: "ListServices"})
+	_, _, err = page(other, slices.Values(rows), key, nil, 10, token)
+	refused(t, err, "InvalidParameterException", "Invalid token in request.")
+	for _, n := range []int32{0, -1, 11} {
+		_, _, err = page(ctx, slices.Values(rows), key, &n, 10, nil)
+		refused(t, err, "InvalidParameterException", "Invalid maxResults")
 	}
 }
 
@@ -74,6 +84,6 @@ func FuzzRef(f *testing.F) {
 		if id, err := memberID(c, "task", s); err == nil && strings.HasPrefix(s, "arn:") && strings.Contains(id, "/") {
 			t.Errorf("%q has the id %q", s, id)
 		}
-		page(slices.Values([]string{"a", "b"}), func(s string) string { return s }, nil, 10, &s)
+		page(t.Context(), slices.Values([]string{"a", "b"}), func(s string) string { return s }, nil, 10, &s)
 	})
 }

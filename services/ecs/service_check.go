@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/scheduler"
 )
 
@@ -159,7 +160,7 @@ func checkPlacement(lt types.LaunchType, constraints []types.PlacementConstraint
 
 // checkTargetGroups checks load balancers against what exists, and returns the
 // types of the target groups by their ARNs.
-func (a *API) checkTargetGroups(lbs []types.LoadBalancer) (map[string]string, error) {
+func (a *API) checkTargetGroups(s cluster.Scope, lbs []types.LoadBalancer) (map[string]string, error) {
 	if len(lbs) > 5 {
 		return nil, invalidParam("load balancers can have at most 5 items.")
 	}
@@ -185,7 +186,7 @@ func (a *API) checkTargetGroups(lbs []types.LoadBalancer) (map[string]string, er
 		if a.cfg.TargetGroup == nil {
 			return nil, unsupported("loadBalancers is not served here: this API runs without load balancers.")
 		}
-		switch targetType, users := a.cfg.TargetGroup(arn); {
+		switch targetType, users := a.cfg.TargetGroup(s, arn); {
 		case targetType == "":
 			return nil, invalidParam("The target group with targetGroupArn %s does not exist.", arn)
 		case len(users) == 0:

@@ -2,6 +2,7 @@ package ecs
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -11,15 +12,22 @@ import (
 	"github.com/dhowhq/dhow/store"
 )
 
-const groupARN = "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/web/0123456789abcdef"
+const (
+	groupARN = "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/web/0123456789abcdef"
+	// The target group of another account.
+	foreignARN = "arn:aws:elasticloadbalancing:us-east-1:111122223333:targetgroup/web/0123456789abcdef"
+)
 
 // newServices is a fixture with a cluster, definitions web (revisions 1, 2) and
 // far (for Fargate), and a target group.
 func newServices(t *testing.T) *fixture {
 	f := newFixture(t)
-	f.cfg.TargetGroup = func(arn string) (string, []string) {
+	f.cfg.TargetGroup = func(s cluster.Scope, arn string) (string, []string) {
+		if !strings.Contains(arn, ":"+s.Region+":"+s.Account+":") {
+			return "", nil
+		}
 		switch arn {
-		case groupARN:
+		case groupARN, foreignARN:
 			return "instance", []string{"lb"}
 		case groupARN + "1":
 			return "ip", []string{"lb"}
@@ -117,6 +125,10 @@ func TestCreateServiceToken(t *testing.T) {
 	}
 	_, err := f.CreateService(f.ctx, createInput(token, func(in *ecs.CreateServiceInput) { in.DesiredCount = ptr(int32(3)) }))
 	refused(t, err, "InvalidParameterException", "Creation of service was not idempotent.")
+	for _, bad := range []string{strings.Repeat("x", 37), "a b", "ü"} {
+		_, err := f.CreateService(f.ctx, createInput(func(in *ecs.CreateServiceInput) { in.ClientToken = &bad }))
+		refused(t, err, "InvalidParameterException", "Invalid clientToken")
+	}
 }
 
 func TestRefusedServices(t *testing.T) {
@@ -175,6 +187,7 @@ func TestRefusedServices(t *testing.T) {
 		{balance(types.LoadBalancer{TargetGroupArn: ptr(groupARN), ContainerName: ptr("app"), ContainerPort: n(81)}), "InvalidParameterException", "The container app did not have a container port 81 defined."},
 		{balance(types.LoadBalancer{TargetGroupArn: ptr(groupARN + "0"), ContainerName: ptr("app"), ContainerPort: n(80)}), "InvalidParameterException", "does not have an associated load balancer."},
 		{balance(types.LoadBalancer{TargetGroupArn: ptr("arn:x"), ContainerName: ptr("app"), ContainerPort: n(80)}), "InvalidParameterException", "The target group with targetGroupArn arn:x does not exist."},
+		{balance(types.LoadBalancer{TargetGroupArn: ptr(foreignARN), ContainerName: ptr("app"), ContainerPort: n(80)}), "InvalidParameterException", "The target group with targetGroupArn " + foreignARN + " does not exist."},
 		{func(in *input) {
 			in.LaunchType = "EC2"
 			in.CapacityProviderStrategy = []types.CapacityProviderStrategyItem{{CapacityProvider: ptr("FARGATE")}}

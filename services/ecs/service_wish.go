@@ -51,7 +51,7 @@ func (a *API) checkWish(ctx context.Context, w *wish) (err error) {
 	if w.configuration, err = checkDeploymentConfiguration(w.configuration); err != nil {
 		return err
 	}
-	if w.groups, err = a.checkTargetGroups(w.balancers); err != nil {
+	if w.groups, err = a.checkTargetGroups(w.scope, w.balancers); err != nil {
 		return err
 	}
 	if w.network != nil {

@@ -158,7 +158,7 @@ func (a *API) ListAccountSettings(ctx context.Context, in *ecs.ListAccountSettin
 			most = &in.MaxResults
 		}
 		var err error
-		out.Settings, out.NextToken, err = page(slices.Values(all), func(s types.Setting) string { return string(s.Name) }, most, 100, in.NextToken)
+		out.Settings, out.NextToken, err = page(ctx, slices.Values(all), func(s types.Setting) string { return string(s.Name) }, most, 100, in.NextToken)
 		out.Settings = orEmpty(out.Settings)
 		return err
 	})

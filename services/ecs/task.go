@@ -88,7 +88,7 @@ func (a *API) DescribeTasks(ctx context.Context, in *ecs.DescribeTasksInput) (*e
 	case n == 0:
 		return nil, invalidParam("Tasks cannot be empty.")
 	case n > 100:
-		return nil, invalidParam("Tasks cannot have more than 100 elements.")
+		return nil, invalidParam("taskIds can have at most 100 items.")
 	}
 	out := &ecs.DescribeTasksOutput{Tasks: []types.Task{}, Failures: []types.Failure{}}
 	err := a.db.View(func(r store.Reader) error {
@@ -179,7 +179,7 @@ func (a *API) ListTasks(ctx context.Context, in *ecs.ListTasksInput) (*ecs.ListT
 				(deref(in.Family) == "" || t.Family == *in.Family) &&
 				(in.LaunchType == "" || t.LaunchType == in.LaunchType)
 		})
-		tasks, next, err := page(fits, cluster.Task.Key, in.MaxResults, 100, in.NextToken)
+		tasks, next, err := page(ctx, fits, cluster.Task.Key, in.MaxResults, 100, in.NextToken)
 		for _, t := range tasks {
 			out.TaskArns = append(out.TaskArns, t.ARN())
 		}

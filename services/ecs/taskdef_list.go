@@ -33,7 +33,7 @@ func (a *API) ListTaskDefinitions(ctx context.Context, in *ecs.ListTaskDefinitio
 			rows, key = slices.Values(all), func(d cluster.TaskDefinition) string { return descending(d.Key()) }
 		}
 		wanted := func(d cluster.TaskDefinition) bool { return d.Def.Status == status }
-		found, next, err := page(filter(rows, wanted), key, in.MaxResults, 100, in.NextToken)
+		found, next, err := page(ctx, filter(rows, wanted), key, in.MaxResults, 100, in.NextToken)
 		for _, d := range found {
 			out.TaskDefinitionArns = append(out.TaskDefinitionArns, d.ARN())
 		}
@@ -65,7 +65,7 @@ func (a *API) ListTaskDefinitionFamilies(ctx context.Context, in *ecs.ListTaskDe
 			return false
 		}
 		rows := cluster.Families.List(r, s.Prefix()+deref(in.FamilyPrefix))
-		found, next, err := page(filter(rows, wanted), cluster.Family.Key, in.MaxResults, 100, in.NextToken)
+		found, next, err := page(ctx, filter(rows, wanted), cluster.Family.Key, in.MaxResults, 100, in.NextToken)
 		for _, f := range found {
 			out.Families = append(out.Families, f.Name)
 		}

@@ -36,7 +36,9 @@ func actionOf(list []types.Action) (lb.Action, error) {
 	var err error
 	switch in.Type {
 	case types.ActionTypeEnumForward:
-		a.Forward, err = forwardOf(in)
+		if a.Forward, err = forwardOf(in); err == nil {
+			a.StickySeconds, err = stickyOf(in.ForwardConfig)
+		}
 	case types.ActionTypeEnumFixedResponse:
 		a.Fixed, err = fixedOf(in.FixedResponseConfig)
 	case types.ActionTypeEnumRedirect:
@@ -58,9 +60,6 @@ func forwardOf(in types.Action) (groups []lb.WeightedGroup, err error) {
 			return nil, badAction("You must specify a target group for an action of type 'forward'")
 		}
 		return []lb.WeightedGroup{{Group: arn, Weight: 1}}, nil
-	}
-	if s := config.TargetGroupStickinessConfig; s != nil && deref(s.Enabled) {
-		return nil, refused("target group stickiness is not served yet; leave it disabled")
 	}
 	if len(config.TargetGroups) > maxGroupsPerAction {
 		return nil, badAction("An action can forward to at most 5 target groups")
@@ -87,6 +86,22 @@ func forwardOf(in types.Action) (groups []lb.WeightedGroup, err error) {
 		return nil, badAction("The weight of a single target group cannot be 0")
 	}
 	return groups, nil
+}
+
+// stickyOf is how long clients would stay with a target group if stickiness
+// were on; 0 where that is not said.
+func stickyOf(c *types.ForwardActionConfig) (int32, error) {
+	if c == nil || c.TargetGroupStickinessConfig == nil {
+		return 0, nil
+	}
+	s := c.TargetGroupStickinessConfig
+	if n := s.DurationSeconds; n != nil && (*n < 1 || *n > 604800) {
+		return 0, invalid("Target group stickiness duration must be between 1 and 604800 seconds")
+	}
+	if deref(s.Enabled) {
+		return 0, refused("target group stickiness is not served yet; leave it disabled")
+	}
+	return deref(s.DurationSeconds), nil
 }
 
 func fixedOf(c *types.FixedResponseActionConfig) (*lb.FixedResponse, error) {
@@ -174,6 +189,9 @@ func wireActions(a lb.Action) []types.Action {
 	default:
 		w.Type = types.ActionTypeEnumForward
 		c := &types.ForwardActionConfig{TargetGroupStickinessConfig: &types.TargetGroupStickinessConfig{Enabled: ptr(false)}}
+		if a.StickySeconds != 0 {
+			c.TargetGroupStickinessConfig.DurationSeconds = ptr(a.StickySeconds)
+		}
 		for _, g := range a.Forward {
 			c.TargetGroups = append(c.TargetGroups, types.TargetGroupTuple{TargetGroupArn: ptr(g.Group), Weight: ptr(g.Weight)})
 		}

@@ -20,11 +20,14 @@ func attributes(what string, set lb.AttributeSet, have map[string]string, change
 		now = map[string]string{}
 	}
 	for _, c := range changes {
+		var bad *lb.AttributeError
 		switch err := set.Check(c.Key, c.Value); {
 		case errors.Is(err, lb.ErrNoAttribute):
 			return nil, invalid("%s attribute key '%s' is not recognized", what, c.Key)
-		case err != nil:
+		case errors.As(err, &bad) && bad.Unserved:
 			return nil, refused("%s attribute %v", what, err)
+		case err != nil:
+			return nil, invalid("%s attribute %v", what, err)
 		}
 		now[c.Key] = c.Value
 	}
@@ -128,11 +131,4 @@ func listenerAttributes(l lb.Listener) []types.ListenerAttribute {
 		all = append(all, types.ListenerAttribute{Key: ptr(t.Key), Value: ptr(t.Value)})
 	}
 	return all
-}
-
-func (a *API) findGroup(ctx context.Context, arn *string) (lb.TargetGroup, error) {
-	return view(a, func(r store.Reader) (lb.TargetGroup, error) {
-		g, err := lb.FindTargetGroup(r, scope(ctx), deref(arn))
-		return g, fromEngine(err, "")
-	})
 }

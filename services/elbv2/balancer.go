@@ -171,12 +171,15 @@ func (a *API) DescribeLoadBalancers(ctx context.Context, in *elb.DescribeLoadBal
 	if len(in.LoadBalancerArns) > 0 && len(in.Names) > 0 {
 		return nil, invalid("Load balancer names and load balancer ARNs cannot be specified at the same time")
 	}
+	if len(in.LoadBalancerArns) > maxNamed || len(in.Names) > maxNamed {
+		return nil, invalid("You can specify up to %d load balancers in a single call", maxNamed)
+	}
 	all, err := view(a, func(r store.Reader) ([]lb.LoadBalancer, error) {
 		var all []lb.LoadBalancer
 		for _, arn := range in.LoadBalancerArns {
-			b, err := lb.FindLoadBalancer(r, s, arn)
+			b, err := findBalancer(r, s, arn)
 			if err != nil {
-				return nil, noBalancer(arn)
+				return nil, err
 			}
 			all = append(all, b)
 		}
@@ -250,6 +253,9 @@ func wireZones(zones []lb.Zone) []types.AvailabilityZone {
 // not there is no error.
 func (a *API) DeleteLoadBalancer(ctx context.Context, in *elb.DeleteLoadBalancerInput) (*elb.DeleteLoadBalancerOutput, error) {
 	arn := deref(in.LoadBalancerArn)
+	if err := checkARN(scope(ctx), "load balancer", arn); err != nil {
+		return nil, err
+	}
 	for gone := false; !gone; {
 		err := a.db.Update(ctx, func(tx *store.Tx) error {
 			b, err := lb.FindLoadBalancer(tx, scope(ctx), arn)

@@ -13,8 +13,8 @@ import (
 // changeBalancer lets f change a load balancer and makes the change work.
 func (a *API) changeBalancer(ctx context.Context, arn string, f func(tx *store.Tx, b *lb.LoadBalancer) error) (b lb.LoadBalancer, err error) {
 	err = a.db.Update(ctx, func(tx *store.Tx) error {
-		if b, err = lb.FindLoadBalancer(tx, scope(ctx), arn); err != nil {
-			return noBalancer(arn)
+		if b, err = findBalancer(tx, scope(ctx), arn); err != nil {
+			return err
 		}
 		if err := f(tx, &b); err != nil {
 			return err
@@ -87,11 +87,4 @@ func (a *API) DescribeCapacityReservation(ctx context.Context, in *elb.DescribeC
 		return nil, err
 	}
 	return &elb.DescribeCapacityReservationOutput{CapacityReservationState: []types.ZonalCapacityReservationState{}}, nil
-}
-
-func (a *API) findBalancer(ctx context.Context, arn *string) (lb.LoadBalancer, error) {
-	return view(a, func(r store.Reader) (lb.LoadBalancer, error) {
-		b, err := lb.FindLoadBalancer(r, scope(ctx), deref(arn))
-		return b, fromEngine(err, deref(arn))
-	})
 }

@@ -124,7 +124,7 @@ func TestBalancerAttributes(t *testing.T) {
 		}
 	}
 	wantError(t, set("no.such", "1"), "ValidationError", "Load balancer attribute key 'no.such' is not recognized")
-	wantError(t, set("idle_timeout.timeout_seconds", "0"), "InvalidConfigurationRequest",
+	wantError(t, set("idle_timeout.timeout_seconds", "0"), "ValidationError",
 		"Load balancer attribute idle_timeout.timeout_seconds: the value '0' is not a number from 1 to 4000")
 	wantError(t, set("access_logs.s3.enabled", "true"), "InvalidConfigurationRequest",
 		"Load balancer attribute access_logs.s3.enabled: logs to S3 are not written by dhow; leave it at its default")

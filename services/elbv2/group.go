@@ -107,8 +107,8 @@ func (a *API) ModifyTargetGroup(ctx context.Context, in *elb.ModifyTargetGroupIn
 // changeGroup lets f change a target group and makes the change work.
 func (a *API) changeGroup(ctx context.Context, arn string, f func(g *lb.TargetGroup) error) (g lb.TargetGroup, err error) {
 	err = a.db.Update(ctx, func(tx *store.Tx) error {
-		if g, err = lb.FindTargetGroup(tx, scope(ctx), arn); err != nil {
-			return noGroup()
+		if g, err = findGroup(tx, scope(ctx), arn); err != nil {
+			return err
 		}
 		if err := f(&g); err != nil {
 			return err
@@ -137,9 +137,9 @@ func (a *API) DescribeTargetGroups(ctx context.Context, in *elb.DescribeTargetGr
 	all, err := view(a, func(r store.Reader) ([]lb.TargetGroup, error) {
 		var all []lb.TargetGroup
 		for _, arn := range in.TargetGroupArns {
-			g, err := lb.FindTargetGroup(r, s, arn)
+			g, err := findGroup(r, s, arn)
 			if err != nil {
-				return nil, noGroup()
+				return nil, err
 			}
 			all = append(all, g)
 		}
@@ -151,8 +151,8 @@ func (a *API) DescribeTargetGroups(ctx context.Context, in *elb.DescribeTargetGr
 			all = append(all, g)
 		}
 		if in.LoadBalancerArn != nil {
-			if _, err := lb.FindLoadBalancer(r, s, *in.LoadBalancerArn); err != nil {
-				return nil, noBalancer(*in.LoadBalancerArn)
+			if _, err := findBalancer(r, s, *in.LoadBalancerArn); err != nil {
+				return nil, err
 			}
 		}
 		if len(in.TargetGroupArns) == 0 && len(in.Names) == 0 {
@@ -191,10 +191,9 @@ func wireGroup(g lb.TargetGroup) types.TargetGroup {
 		HealthCheckTimeoutSeconds:  ptr(g.Check.Timeout),
 		HealthyThresholdCount:      ptr(g.Check.Healthy),
 		UnhealthyThresholdCount:    ptr(g.Check.Unhealthy),
+		HealthCheckPath:            ptr(g.Check.Path),
+		Matcher:                    &types.Matcher{HttpCode: ptr(g.Check.Matcher)},
 		LoadBalancerArns:           append([]string{}, g.LoadBalancers()...),
-	}
-	if g.Check.Protocol != "TCP" {
-		w.HealthCheckPath, w.Matcher = ptr(g.Check.Path), &types.Matcher{HttpCode: ptr(g.Check.Matcher)}
 	}
 	return w
 }
@@ -203,6 +202,9 @@ func wireGroup(g lb.TargetGroup) types.TargetGroup {
 // targets. One that is not there is no error.
 func (a *API) DeleteTargetGroup(ctx context.Context, in *elb.DeleteTargetGroupInput) (*elb.DeleteTargetGroupOutput, error) {
 	arn := deref(in.TargetGroupArn)
+	if err := checkARN(scope(ctx), "target group", arn); err != nil {
+		return nil, err
+	}
 	err := a.db.Update(ctx, func(tx *store.Tx) error {
 		g, err := lb.FindTargetGroup(tx, scope(ctx), arn)
 		if err != nil {

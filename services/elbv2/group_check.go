@@ -44,16 +44,8 @@ func (c changes) apply(g *lb.TargetGroup) error {
 		}
 		set(&k.Matcher, c.matcher.HttpCode)
 	}
-	switch k.Protocol {
-	case "HTTP", "HTTPS":
-	case "TCP":
-		// On AWS these belong to network load balancers; here a target that
-		// speaks no HTTP on its health port can be checked as well.
-		if c.path != nil || c.matcher != nil {
-			return refused("Health check paths and matchers are not supported for health checks with the TCP protocol")
-		}
-	default:
-		return refused("Health check protocol '%s' is not supported: use HTTP, HTTPS or TCP", k.Protocol)
+	if k.Protocol != "HTTP" && k.Protocol != "HTTPS" {
+		return refused("Health check protocol '%s' is not supported for target groups with protocol '%s': use HTTP or HTTPS", k.Protocol, g.Protocol)
 	}
 	if !strings.HasPrefix(k.Path, "/") || strings.ContainsFunc(k.Path, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 		return invalid("Health check path '%s' must begin with a '/' character and contain no spaces", k.Path)

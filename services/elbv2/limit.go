@@ -11,6 +11,7 @@ import (
 
 // The limits that dhow enforces; they are AWS's default quotas.
 const (
+	maxNamed           = 20   // in one call of DescribeLoadBalancers or DescribeTags
 	maxListeners       = 50   // of a load balancer
 	maxTargets         = 1000 // of a target group
 	maxGroupsPerAction = 5

@@ -35,9 +35,9 @@ func (a *API) CreateListener(ctx context.Context, in *elb.CreateListenerInput) (
 	}
 	var l lb.Listener
 	err = a.db.Update(ctx, func(tx *store.Tx) error {
-		b, err := lb.FindLoadBalancer(tx, scope(ctx), arn)
+		b, err := findBalancer(tx, scope(ctx), arn)
 		if err != nil {
-			return noBalancer(arn)
+			return err
 		}
 		l = lb.Listener{Scope: b.Scope, Balancer: b.Name, BalancerID: b.ID, Port: *in.Port, Action: action, Tags: tags}
 		if err := checkGroups(tx, b, l, action); err != nil {
@@ -93,9 +93,9 @@ func checkGroups(r store.Reader, b lb.LoadBalancer, l lb.Listener, action lb.Act
 		}
 	}
 	for _, w := range action.Forward {
-		g, err := lb.FindTargetGroup(r, b.Scope, w.Group)
+		g, err := findGroup(r, b.Scope, w.Group)
 		if err != nil {
-			return noGroup()
+			return err
 		}
 		if g.VPC != b.VPC {
 			return refused("The target group '%s' is in VPC '%s', but the load balancer is in VPC '%s'", w.Group, g.VPC, b.VPC)
@@ -120,6 +120,9 @@ func (a *API) ModifyListener(ctx context.Context, in *elb.ModifyListenerInput) (
 	if err := checkPlain(in.Protocol, in.SslPolicy, in.Certificates, in.AlpnPolicy, in.MutualAuthentication); err != nil {
 		return nil, err
 	}
+	if len(in.DefaultActions) == 0 && in.Port == nil && in.Protocol == "" {
+		return nil, invalid("An action must be specified")
+	}
 	l, err := a.changeListener(ctx, deref(in.ListenerArn), func(tx *store.Tx, b lb.LoadBalancer, l *lb.Listener) error {
 		set(&l.Port, in.Port)
 		if len(in.DefaultActions) == 0 {
@@ -141,8 +144,8 @@ func (a *API) ModifyListener(ctx context.Context, in *elb.ModifyListenerInput) (
 // changeListener lets f change a listener and makes the change work.
 func (a *API) changeListener(ctx context.Context, arn string, f func(tx *store.Tx, b lb.LoadBalancer, l *lb.Listener) error) (l lb.Listener, err error) {
 	err = a.db.Update(ctx, func(tx *store.Tx) error {
-		if l, err = lb.FindListener(tx, scope(ctx), arn); err != nil {
-			return noListener()
+		if l, err = findListener(tx, scope(ctx), arn); err != nil {
+			return err
 		}
 		b, err := lb.FindLoadBalancer(tx, l.Scope, l.BalancerARN())
 		if err != nil {
@@ -171,17 +174,17 @@ func (a *API) DescribeListeners(ctx context.Context, in *elb.DescribeListenersIn
 	}
 	all, err := view(a, func(r store.Reader) ([]lb.Listener, error) {
 		if in.LoadBalancerArn != nil {
-			b, err := lb.FindLoadBalancer(r, s, *in.LoadBalancerArn)
+			b, err := findBalancer(r, s, *in.LoadBalancerArn)
 			if err != nil {
-				return nil, noBalancer(*in.LoadBalancerArn)
+				return nil, err
 			}
 			return lb.ListenersOf(r, b), nil
 		}
 		var all []lb.Listener
 		for _, arn := range in.ListenerArns {
-			l, err := lb.FindListener(r, s, arn)
-			if err != nil || l.ARN() != arn {
-				return nil, noListener()
+			l, err := findListener(r, s, arn)
+			if err != nil {
+				return nil, err
 			}
 			all = append(all, l)
 		}
@@ -211,7 +214,7 @@ func wireListener(l lb.Listener) types.Listener {
 func (a *API) DeleteListener(ctx context.Context, in *elb.DeleteListenerInput) (*elb.DeleteListenerOutput, error) {
 	var l lb.Listener
 	err := a.db.Update(ctx, func(tx *store.Tx) (err error) {
-		if l, err = lb.FindListener(tx, scope(ctx), deref(in.ListenerArn)); err != nil {
+		if l, err = findListener(tx, scope(ctx), deref(in.ListenerArn)); err != nil {
 			return err
 		}
 		return lb.RemoveListener(tx, l)
@@ -229,7 +232,7 @@ func (a *API) DeleteListener(ctx context.Context, in *elb.DeleteListenerInput) (
 
 // sameAction reports whether two actions do the same.
 func sameAction(a, b lb.Action) bool {
-	return slices.Equal(a.Forward, b.Forward) && equal(a.Fixed, b.Fixed) && equal(a.Redirect, b.Redirect)
+	return slices.Equal(a.Forward, b.Forward) && a.StickySeconds == b.StickySeconds && equal(a.Fixed, b.Fixed) && equal(a.Redirect, b.Redirect)
 }
 
 func equal[T comparable](a, b *T) bool {

@@ -51,7 +51,7 @@ func TestListeners(t *testing.T) {
 		{"no group", elb.CreateListenerInput{LoadBalancerArn: b.LoadBalancerArn, Port: aws.Int32(1234), Protocol: "HTTP", DefaultActions: forward(&gone)},
 			"TargetGroupNotFound", "One or more target groups not found"},
 		{"no balancer", elb.CreateListenerInput{LoadBalancerArn: aws.String("x"), Port: aws.Int32(1234), Protocol: "HTTP", DefaultActions: forward(h.TargetGroupArn)},
-			"LoadBalancerNotFound", "Load balancers '[x]' not found"},
+			"ValidationError", "'x' is not a valid load balancer ARN"},
 		{"two balancers", elb.CreateListenerInput{LoadBalancerArn: other.LoadBalancerArn, Port: aws.Int32(1234), Protocol: "HTTP", DefaultActions: forward(g.TargetGroupArn)},
 			"TargetGroupAssociationLimit", "The following target groups cannot be associated with more than one load balancer: " + *g.TargetGroupArn},
 		{"oidc", elb.CreateListenerInput{LoadBalancerArn: b.LoadBalancerArn, Port: aws.Int32(1234), Protocol: "HTTP", DefaultActions: []types.Action{{Type: "authenticate-cognito"}}},

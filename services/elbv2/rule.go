@@ -23,17 +23,14 @@ func (a *API) DescribeRules(ctx context.Context, in *elb.DescribeRulesInput) (*e
 	}
 	all, err := view(a, func(r store.Reader) ([]lb.Listener, error) {
 		if in.ListenerArn != nil {
-			l, err := lb.FindListener(r, s, *in.ListenerArn)
-			if err != nil || l.ARN() != *in.ListenerArn {
-				return nil, noListener()
-			}
-			return []lb.Listener{l}, nil
+			l, err := findListener(r, s, *in.ListenerArn)
+			return []lb.Listener{l}, err
 		}
 		var all []lb.Listener
 		for _, arn := range in.RuleArns {
-			l, err := lb.FindListener(r, s, arn)
-			if err != nil || l.RuleARN() != arn {
-				return nil, noRule()
+			l, err := findRule(r, s, arn)
+			if err != nil {
+				return nil, err
 			}
 			all = append(all, l)
 		}
@@ -61,14 +58,4 @@ func (a *API) DescribeListenerCertificates(ctx context.Context, in *elb.Describe
 		return nil, err
 	}
 	return &elb.DescribeListenerCertificatesOutput{Certificates: []types.Certificate{}}, nil
-}
-
-func (a *API) findListener(ctx context.Context, arn *string) (lb.Listener, error) {
-	return view(a, func(r store.Reader) (lb.Listener, error) {
-		l, err := lb.FindListener(r, scope(ctx), deref(arn))
-		if err != nil || l.ARN() != deref(arn) {
-			return l, noListener()
-		}
-		return l, nil
-	})
 }

@@ -18,35 +18,35 @@ import (
 func changeTags(tx *store.Tx, s cluster.Scope, arn string, f func([]lb.Tag) ([]lb.Tag, error)) error {
 	switch kind(arn) {
 	case "loadbalancer":
-		b, err := lb.FindLoadBalancer(tx, s, arn)
+		b, err := findBalancer(tx, s, arn)
 		if err != nil {
-			return noBalancer(arn)
+			return err
 		}
 		if b.Tags, err = f(b.Tags); err != nil {
 			return err
 		}
 		return lb.LoadBalancers.Put(tx, b)
 	case "targetgroup":
-		g, err := lb.FindTargetGroup(tx, s, arn)
+		g, err := findGroup(tx, s, arn)
 		if err != nil {
-			return noGroup()
+			return err
 		}
 		if g.Tags, err = f(g.Tags); err != nil {
 			return err
 		}
 		return lb.TargetGroups.Put(tx, g)
 	case "listener":
-		l, err := lb.FindListener(tx, s, arn)
+		l, err := findListener(tx, s, arn)
 		if err != nil {
-			return noListener()
+			return err
 		}
 		if l.Tags, err = f(l.Tags); err != nil {
 			return err
 		}
 		return lb.Listeners.Put(tx, l)
 	case "listener-rule":
-		if _, err := lb.FindListener(tx, s, arn); err != nil {
-			return noRule()
+		if _, err := findRule(tx, s, arn); err != nil {
+			return err
 		}
 		return refused("The default rule '%s' has no tags of its own; tag its listener", arn)
 	}
@@ -95,8 +95,8 @@ func (a *API) RemoveTags(ctx context.Context, in *elb.RemoveTagsInput) (*elb.Rem
 
 // DescribeTags returns the tags of up to twenty resources.
 func (a *API) DescribeTags(ctx context.Context, in *elb.DescribeTagsInput) (*elb.DescribeTagsOutput, error) {
-	if len(in.ResourceArns) > 20 {
-		return nil, invalid("You can specify up to 20 resources in a single call")
+	if len(in.ResourceArns) > maxNamed {
+		return nil, invalid("You can specify up to %d resources in a single call", maxNamed)
 	}
 	all, err := view(a, func(r store.Reader) ([]types.TagDescription, error) {
 		all := []types.TagDescription{}
@@ -118,19 +118,17 @@ func (a *API) DescribeTags(ctx context.Context, in *elb.DescribeTagsInput) (*elb
 func tagsOf(r store.Reader, s cluster.Scope, arn string) ([]lb.Tag, error) {
 	switch kind(arn) {
 	case "loadbalancer":
-		b, err := lb.FindLoadBalancer(r, s, arn)
-		return b.Tags, fromEngine(err, arn)
+		b, err := findBalancer(r, s, arn)
+		return b.Tags, err
 	case "targetgroup":
-		g, err := lb.FindTargetGroup(r, s, arn)
-		return g.Tags, fromEngine(err, arn)
+		g, err := findGroup(r, s, arn)
+		return g.Tags, err
 	case "listener":
-		l, err := lb.FindListener(r, s, arn)
-		return l.Tags, fromEngine(err, arn)
+		l, err := findListener(r, s, arn)
+		return l.Tags, err
 	case "listener-rule":
-		if _, err := lb.FindListener(r, s, arn); err != nil {
-			return nil, noRule()
-		}
-		return nil, nil
+		_, err := findRule(r, s, arn)
+		return nil, err
 	}
 	return nil, invalid("'%s' is not a valid resource ARN", arn)
 }

@@ -57,8 +57,8 @@ func (a *API) DescribeLogGroups(ctx context.Context, in *cwl.DescribeLogGroupsIn
 	}
 	err := a.db.View(func(r store.Reader) error {
 		for g := range logstore.Groups.List(r, s.Prefix()+deref(in.LogGroupNamePrefix)) {
-			// The pattern is a part of the name, in any case of letters.
-			if strings.Contains(strings.ToLower(g.Name), strings.ToLower(deref(in.LogGroupNamePattern))) &&
+			// The pattern is a part of the name.
+			if strings.Contains(g.Name, deref(in.LogGroupNamePattern)) &&
 				(in.LogGroupClass == "" || g.Class == string(in.LogGroupClass)) &&
 				(len(in.LogGroupIdentifiers) == 0 || slices.Contains(in.LogGroupIdentifiers, g.Name) || slices.Contains(in.LogGroupIdentifiers, groupARN(g))) {
 				rows = append(rows, g)
@@ -75,31 +75,37 @@ func (a *API) DescribeLogGroups(ctx context.Context, in *cwl.DescribeLogGroupsIn
 	}
 	out := &cwl.DescribeLogGroupsOutput{NextToken: next, LogGroups: []types.LogGroup{}}
 	for _, g := range page {
-		w, err := a.wireGroup(g)
-		if err != nil {
-			return nil, err
+		w := wireGroup(g)
+		if in.LogGroupNamePattern == nil { // AWS shows the rest only where it does not search
+			if err := a.fill(&w, g); err != nil {
+				return nil, err
+			}
 		}
 		out.LogGroups = append(out.LogGroups, w)
 	}
 	return out, nil
 }
 
-func (a *API) wireGroup(g logstore.Group) (types.LogGroup, error) {
+func wireGroup(g logstore.Group) types.LogGroup {
+	return types.LogGroup{LogGroupName: &g.Name, Arn: ptr(groupARN(g) + ":*"), LogGroupArn: ptr(groupARN(g)),
+		CreationTime: ptr(g.CreatedAt.UnixMilli()), LogGroupClass: types.LogGroupClass(g.Class), MetricFilterCount: ptr(int32(0))}
+}
+
+// fill adds what g holds, and for how long.
+func (a *API) fill(w *types.LogGroup, g logstore.Group) error {
 	var size int64
 	for _, s := range a.store.StreamsOf(g, nil) {
 		x, err := a.store.Extent(s)
 		if err != nil {
-			return types.LogGroup{}, err
+			return err
 		}
 		size += x.Bytes
 	}
-	w := types.LogGroup{LogGroupName: &g.Name, Arn: ptr(groupARN(g) + ":*"), LogGroupArn: ptr(groupARN(g)),
-		CreationTime: ptr(g.CreatedAt.UnixMilli()), LogGroupClass: types.LogGroupClass(g.Class),
-		MetricFilterCount: ptr(int32(0)), StoredBytes: &size, DeletionProtectionEnabled: ptr(false)}
+	w.StoredBytes, w.DeletionProtectionEnabled = &size, ptr(false)
 	if g.Retention != 0 {
 		w.RetentionInDays = &g.Retention
 	}
-	return w, nil
+	return nil
 }
 
 // days are the retentions that CloudWatch Logs has.

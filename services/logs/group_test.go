@@ -99,7 +99,8 @@ func TestDescribeLogGroups(t *testing.T) {
 	}{
 		{cwl.DescribeLogGroupsInput{}, "/ecs/db /ecs/web /lambda/Web x"},
 		{cwl.DescribeLogGroupsInput{LogGroupNamePrefix: ptr("/ecs/")}, "/ecs/db /ecs/web"},
-		{cwl.DescribeLogGroupsInput{LogGroupNamePattern: ptr("web")}, "/ecs/web /lambda/Web"},
+		{cwl.DescribeLogGroupsInput{LogGroupNamePattern: ptr("web")}, "/ecs/web"},
+		{cwl.DescribeLogGroupsInput{LogGroupNamePattern: ptr("Web")}, "/lambda/Web"},
 		{cwl.DescribeLogGroupsInput{LogGroupClass: types.LogGroupClassInfrequentAccess}, "x"},
 		{cwl.DescribeLogGroupsInput{LogGroupIdentifiers: []string{"x", "arn:aws:logs:eu-west-1:111122223333:log-group:/ecs/db"}}, "/ecs/db x"},
 		{cwl.DescribeLogGroupsInput{AccountIdentifiers: []string{"999999999999"}}, ""},
@@ -114,7 +115,7 @@ func TestDescribeLogGroups(t *testing.T) {
 				got = append(got, *g.LogGroupName)
 				arn := "arn:aws:logs:eu-west-1:111122223333:log-group:" + *g.LogGroupName
 				if *g.LogGroupArn != arn || *g.Arn != arn+":*" || g.RetentionInDays != nil || *g.MetricFilterCount != 0 ||
-					(*g.StoredBytes > 0) != (*g.LogGroupName == "/ecs/web") {
+					tt.in.LogGroupNamePattern == nil && (*g.StoredBytes > 0) != (*g.LogGroupName == "/ecs/web") {
 					t.Errorf("group %+v", g)
 				}
 			}
@@ -126,7 +127,13 @@ func TestDescribeLogGroups(t *testing.T) {
 			t.Errorf("groups %v, want %s", got, tt.want)
 		}
 	}
-	_, err := f.DescribeLogGroups(f.ctx, &cwl.DescribeLogGroupsInput{LogGroupNamePrefix: ptr("a"), LogGroupNamePattern: ptr("a")})
+	// A search by pattern shows less of a group.
+	found, err := f.DescribeLogGroups(f.ctx, &cwl.DescribeLogGroupsInput{LogGroupNamePattern: ptr("web")})
+	must(t, err)
+	if g := found.LogGroups[0]; g.StoredBytes != nil || g.DeletionProtectionEnabled != nil || g.CreationTime == nil || g.LogGroupArn == nil || g.LogGroupClass != "STANDARD" {
+		t.Errorf("by pattern: %+v", g)
+	}
+	_, err = f.DescribeLogGroups(f.ctx, &cwl.DescribeLogGroupsInput{LogGroupNamePrefix: ptr("a"), LogGroupNamePattern: ptr("a")})
 	refused(t, err, "InvalidParameterException", "mutually exclusive")
 	_, err = f.CreateLogGroup(f.ctx, &cwl.CreateLogGroupInput{LogGroupName: ptr("x")})
 	refused(t, err, "ResourceAlreadyExistsException", "The specified log group already exists")

@@ -48,10 +48,10 @@ func (a *API) DescribeLogStreams(ctx context.Context, in *cwl.DescribeLogStreams
 	all := make([]described, len(rows))
 	for i, s := range rows {
 		d := described{Stream: s, key: s.Name}
-		if d.extent, err = a.store.Extent(s); err != nil {
-			return nil, err
-		}
 		if byTime {
+			if d.extent, err = a.store.Extent(s); err != nil {
+				return nil, err
+			}
 			d.key = fmt.Sprintf("%020d %s", d.extent.Last, s.Name)
 		}
 		all[i] = d
@@ -63,6 +63,9 @@ func (a *API) DescribeLogStreams(ctx context.Context, in *cwl.DescribeLogStreams
 	}
 	out := &cwl.DescribeLogStreamsOutput{NextToken: next, LogStreams: []types.LogStream{}}
 	for _, d := range page {
+		if d.extent, err = a.store.Extent(d.Stream); err != nil {
+			return nil, err
+		}
 		w := types.LogStream{LogStreamName: ptr(d.Name), Arn: ptr(streamARN(d.Stream)), CreationTime: ptr(d.CreatedAt.UnixMilli()),
 			StoredBytes: ptr(int64(0))} // AWS says 0 for streams since 2019
 		if d.extent.Events > 0 {

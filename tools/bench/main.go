@@ -31,6 +31,10 @@ func main() {
 		fail(serveBare(os.Stdin, os.Stdout))
 		return
 	}
+	if len(os.Args) == 3 && os.Args[1] == setArg {
+		fail(serveSet(os.Args[2], os.Stdout))
+		return
+	}
 	var s settings
 	flag.StringVar(&s.bin, "dhow", "bin/dhow", "the program to measure")
 	flag.StringVar(&s.hello, "hello", "bin/hello", "the program that tasks run: static, and stays up")
@@ -60,7 +64,7 @@ var rows = []struct {
 	name    string
 	measure func(context.Context, *bench) error
 }{
-	{"ready", measureReady}, {"api", measureAPI}, {"start", measureStart}, {"burst", measureBurst}, {"idle", measureIdle}, {"store", measureStore},
+	{"ready", measureReady}, {"api", measureAPI}, {"start", measureStart}, {"burst", measureBurst}, {"idle", measureIdle}, {"store", measureStore}, {"send", measureSend},
 }
 
 func names() (all []string) {

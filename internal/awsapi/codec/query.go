@@ -3,6 +3,7 @@ package codec
 import (
 	"net/url"
 	"reflect"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -48,6 +49,30 @@ func (ps Params) Get(name string) string {
 		return ps[i].value
 	}
 	return ""
+}
+
+// Has reports whether there is a parameter of that name.
+func (ps Params) Has(name string) bool {
+	i := sort.Search(len(ps), func(i int) bool { return ps[i].name >= name })
+	return i < len(ps) && ps[i].name == name
+}
+
+// Names are the parameters' names, sorted.
+func (ps Params) Names() []string {
+	names := make([]string, len(ps))
+	for i := range ps {
+		names[i] = ps[i].name
+	}
+	return names
+}
+
+// Default returns the parameters with one more, unless it is there.
+func (ps Params) Default(name, value string) Params {
+	if ps.Has(name) {
+		return ps
+	}
+	i := sort.Search(len(ps), func(i int) bool { return ps[i].name >= name })
+	return slices.Insert(ps, i, param{name, value})
 }
 
 // DecodeQuery fills v, a settable value of p's type, from parameters; ec2

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -113,4 +115,63 @@ func (e *entry) read() (*Model, error) {
 		}
 	}
 	return m, nil
+}
+
+// Renamed returns a copy of the model in which members have other names on the
+// wire: by "Shape.Member", or by "Member" for all shapes. The key and the value
+// of a map are the members "key" and "value" of its shape, the elements of a
+// list are "member".
+func (m *Model) Renamed(names map[string]string) *Model {
+	return m.changed(func(s *Shape) {
+		s.Members = append([]Member(nil), s.Members...)
+		for i := range s.Members {
+			name := s.memberName(i)
+			if wire, ok := names[s.Name+"."+name]; ok {
+				s.Members[i].Wire = wire
+			} else if wire, ok := names[name]; ok && s.Kind == Structure {
+				s.Members[i].Wire = wire
+			}
+		}
+	})
+}
+
+// Unchecked returns a copy of the model in which the shapes of those names have
+// no constraints; for no names, the model itself.
+func (m *Model) Unchecked(names []string) *Model {
+	if len(names) == 0 {
+		return m
+	}
+	return m.changed(func(s *Shape) {
+		if slices.Contains(names, s.Name) {
+			s.Min, s.Max, s.Pattern, s.Enum = "", "", "", nil
+		}
+	})
+}
+
+// changed returns a copy of the model with changed copies of its shapes.
+func (m *Model) changed(f func(*Shape)) *Model {
+	c := *m
+	c.Shapes = make([]*Shape, len(m.Shapes))
+	c.exceptions = maps.Clone(m.exceptions)
+	for i, s := range m.Shapes {
+		t := *s
+		f(&t)
+		c.Shapes[i] = &t
+		for key, e := range m.exceptions {
+			if e == s {
+				c.exceptions[key] = &t
+			}
+		}
+	}
+	return &c
+}
+
+func (s *Shape) memberName(i int) string {
+	switch s.Kind {
+	case Map:
+		return [...]string{"key", "value"}[i]
+	case List:
+		return "member"
+	}
+	return s.Members[i].Name
 }

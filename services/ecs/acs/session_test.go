@@ -182,6 +182,11 @@ func TestHandshakeRefused(t *testing.T) {
 	if err == nil || resp.StatusCode != http.StatusForbidden {
 		t.Errorf("a stranger as an instance of node n1: %v", err)
 	}
+	// Nor may an agent of another account speak for an instance.
+	_, resp, err = w.dialAs("111122223333", "/_dhow/acs/ws", url.Values{"containerInstanceArn": {instance}})
+	if err == nil || resp.StatusCode != http.StatusForbidden {
+		t.Errorf("another account as an instance: %v", err)
+	}
 	w.connect(instance)
 	if resp, err := http.Get(w.web.URL + "/_dhow/acs/ws?containerInstanceArn=" + url.QueryEscape(instance)); err != nil || resp.StatusCode < 400 {
 		t.Errorf("plain GET: %v, %v", resp, err)

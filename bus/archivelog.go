@@ -1,0 +1,230 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/dhowhq/dhow/bus/delivery"
+	"github.com/dhowhq/dhow/journal"
+	"github.com/dhowhq/dhow/store"
+)
+
+// ArchiveSize is how much an archive holds. The engine writes it now and then;
+// what was archived since the last time is counted at the next start.
+type ArchiveSize struct {
+	ID     string // Archive.ID
+	Events int64
+	Bytes  int64
+	Next   journal.Seq // what is from here on is not counted
+}
+
+// ArchiveSizes is the table of archives' sizes.
+var ArchiveSizes = store.NewTable("bus.archivesizes", func(s ArchiveSize) string { return s.ID })
+
+const archivePrefix = "bus/archives/"
+
+// archiveLogs are the logs of archives that are open.
+type archiveLogs struct {
+	mu      sync.Mutex
+	journal journal.Journal
+	term    int64
+	open    map[string]*archiveLog // by Archive.ID
+}
+
+// archiveLog is an archive's events.
+type archiveLog struct {
+	journal.Log
+	mu    sync.Mutex
+	size  ArchiveSize
+	saved ArchiveSize
+}
+
+func (a *archiveLogs) begin(j journal.Journal, term int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.journal, a.term, a.open = j, term, map[string]*archiveLog{}
+}
+
+func (a *archiveLogs) end() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.journal, a.open = nil, nil
+}
+
+// get returns an archive's log, and counts what it holds at the first time.
+func (a *archiveLogs) get(ctx context.Context, db *store.DB, id string) (*archiveLog, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.journal == nil {
+		return nil, ErrUnavailable
+	}
+	if l := a.open[id]; l != nil {
+		return l, nil
+	}
+	log, err := a.journal.Open(ctx, archivePrefix+id, a.term)
+	if err != nil {
+		return nil, err
+	}
+	l := &archiveLog{Log: log, size: ArchiveSize{ID: id}}
+	db.View(func(r store.Reader) error {
+		if s, ok := ArchiveSizes.Get(r, id); ok {
+			l.size = s
+		}
+		return nil
+	})
+	l.saved = l.size
+	for r, err := range log.Read(ctx, l.size.Next) {
+		if err != nil {
+			return nil, err
+		}
+		l.size.add(r)
+	}
+	a.open[id] = l
+	return l, nil
+}
+
+func (s *ArchiveSize) add(r journal.Record) {
+	s.Events++
+	s.Bytes += int64(len(r.Data))
+	s.Next = max(s.Next, r.Seq+1)
+}
+
+// archiveEvent keeps an event in the archive of that ARN.
+func (e *Engine) archiveEvent(ctx context.Context, lane string, ingested time.Time, event []byte) error {
+	s, name, _ := parseArchiveARN(lane)
+	var a Archive
+	var ok bool
+	e.cfg.DB.View(func(r store.Reader) error { a, ok = Archives.Get(r, s.Key(name)); return nil })
+	if !ok {
+		return delivery.Permanent(CodeNoResource, "the archive was deleted")
+	}
+	l, err := e.archives.get(ctx, e.cfg.DB, a.ID)
+	if err != nil {
+		return err
+	}
+	data := encode(ingested, 0, event)
+	seq, err := l.Append(context.WithoutCancel(ctx), journal.Synced, data)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.size.add(journal.Record{Seq: seq, Data: data})
+	return nil
+}
+
+// SizeOf is how much an archive holds.
+func (e *Engine) SizeOf(ctx context.Context, a Archive) (ArchiveSize, error) {
+	if _, err := e.delivery(ctx); err != nil {
+		return ArchiveSize{}, err
+	}
+	l, err := e.archives.get(ctx, e.cfg.DB, a.ID)
+	if err != nil {
+		return ArchiveSize{}, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.size, nil
+}
+
+// DropArchive removes the events of an archive whose row is gone.
+func (e *Engine) DropArchive(ctx context.Context, a Archive) error {
+	e.archives.mu.Lock()
+	defer e.archives.mu.Unlock()
+	if e.archives.journal == nil {
+		return nil // the next term finds it
+	}
+	delete(e.archives.open, a.ID)
+	return e.archives.journal.Drop(ctx, archivePrefix+a.ID, e.archives.term)
+}
+
+// keepArchives drops what is older than archives keep, and logs of archives that
+// are gone, and saves sizes.
+func (e *Engine) keepArchives(ctx context.Context) {
+	every := time.NewTicker(time.Minute)
+	defer every.Stop()
+	for {
+		if err := e.tendArchives(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			e.log.Warn("archives are not tended, will retry", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+	}
+}
+
+func (e *Engine) tendArchives(ctx context.Context, now time.Time) error {
+	names, err := e.cfg.Journal.Names(ctx, archivePrefix)
+	if err != nil {
+		return err
+	}
+	known := map[string]Archive{}
+	e.cfg.DB.View(func(r store.Reader) error {
+		for a := range Archives.List(r, "") {
+			known[a.ID] = a
+		}
+		return nil
+	})
+	var errs []error
+	for _, name := range names {
+		id := name[len(archivePrefix):]
+		a, ok := known[id]
+		if !ok {
+			errs = append(errs, e.DropArchive(ctx, Archive{ID: id}), e.cfg.DB.Update(ctx, func(tx *store.Tx) error { ArchiveSizes.Delete(tx, id); return nil }))
+			continue
+		}
+		if err := e.tendArchive(ctx, a, now); err != nil {
+			errs = append(errs, fmt.Errorf("archive %s: %w", a.ARN(), err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (e *Engine) tendArchive(ctx context.Context, a Archive, now time.Time) error {
+	l, err := e.archives.get(ctx, e.cfg.DB, a.ID)
+	if err != nil {
+		return err
+	}
+	if a.Days > 0 {
+		if err := l.trim(ctx, now.AddDate(0, 0, -int(a.Days))); err != nil {
+			return err
+		}
+	}
+	l.mu.Lock()
+	size, saved := l.size, l.saved
+	l.saved = size
+	l.mu.Unlock()
+	if size == saved {
+		return nil
+	}
+	return e.cfg.DB.Update(ctx, func(tx *store.Tx) error { return ArchiveSizes.Put(tx, size) })
+}
+
+// trim drops what was taken before a time.
+func (l *archiveLog) trim(ctx context.Context, before time.Time) error {
+	var first journal.Seq
+	var events, bytes int64
+	for r, err := range l.Read(ctx, 0) {
+		if err != nil {
+			return err
+		}
+		at, _, _, err := decode(r.Data)
+		if err == nil && !at.Before(before) {
+			break
+		}
+		first, events, bytes = r.Seq+1, events+1, bytes+int64(len(r.Data))
+	}
+	if events == 0 {
+		return nil
+	}
+	l.mu.Lock()
+	l.size.Events -= events
+	l.size.Bytes -= bytes
+	l.mu.Unlock()
+	return l.Trim(ctx, first)
+}

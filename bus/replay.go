@@ -1,0 +1,168 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+
+	"github.com/dhowhq/dhow/journal"
+	"github.com/dhowhq/dhow/store"
+)
+
+// replayBatch is how many events of a replay are put at a time; a replay that is
+// cut short begins again with its last batch.
+const replayBatch = 100
+
+// errCancelled ends a replay.
+var errCancelled = errors.New("bus: the replay is cancelled")
+
+// runReplays runs the replays that are active, side by side.
+func (e *Engine) runReplays(ctx context.Context) {
+	commits, stop := e.cfg.DB.Watch(Replays)
+	defer stop()
+	var work sync.WaitGroup
+	defer work.Wait()
+	var mu sync.Mutex
+	running := map[string]bool{}
+	for ctx.Err() == nil {
+		var active []Replay
+		e.cfg.DB.View(func(r store.Reader) error {
+			for rp := range Replays.By(r, "active", "1") {
+				active = append(active, rp)
+			}
+			return nil
+		})
+		for _, r := range active {
+			mu.Lock()
+			known := running[r.Key()]
+			running[r.Key()] = true
+			mu.Unlock()
+			if known {
+				continue
+			}
+			work.Go(func() {
+				e.replay(ctx, r)
+				mu.Lock()
+				defer mu.Unlock()
+				delete(running, r.Key())
+			})
+		}
+		select {
+		case <-ctx.Done():
+		case <-commits:
+		case <-time.After(time.Minute): // replays that failed on the way
+		}
+	}
+}
+
+// replay runs one replay to its end.
+func (e *Engine) replay(ctx context.Context, r Replay) {
+	err := e.replayEvents(ctx, r)
+	if ctx.Err() != nil {
+		return
+	}
+	update := e.updateReplay(ctx, r, func(now *Replay) {
+		now.EndedAt = time.Now().UTC()
+		switch {
+		case err == nil:
+			now.State = types.ReplayStateCompleted
+		case errors.Is(err, errCancelled):
+			now.State = types.ReplayStateCancelled
+		default:
+			now.State, now.Reason = types.ReplayStateFailed, err.Error()
+		}
+	})
+	if update != nil && ctx.Err() == nil {
+		e.log.Warn("cannot note the end of a replay, it is run again", "replay", r.ARN(), "err", update)
+	}
+}
+
+func (e *Engine) updateReplay(ctx context.Context, r Replay, f func(*Replay)) error {
+	return e.cfg.DB.Update(ctx, func(tx *store.Tx) error {
+		now, ok := Replays.Get(tx, r.Key())
+		if !ok {
+			return errCancelled
+		}
+		f(&now)
+		return Replays.Put(tx, now)
+	})
+}
+
+func (e *Engine) replayEvents(ctx context.Context, r Replay) error {
+	if r.State == types.ReplayStateCancelling {
+		return errCancelled
+	}
+	l, err := e.archives.get(ctx, e.cfg.DB, r.ArchiveID)
+	if err != nil {
+		return err
+	}
+	if err := e.updateReplay(ctx, r, func(now *Replay) {
+		if now.State == types.ReplayStateStarting {
+			now.State = types.ReplayStateRunning
+		}
+	}); err != nil {
+		return err
+	}
+	var batch []Event
+	var last time.Time
+	flush := func(next journal.Seq) error {
+		if err := e.Put(ctx, batch...); err != nil {
+			return err
+		}
+		batch = nil
+		cancelled := false
+		err := e.updateReplay(ctx, r, func(now *Replay) {
+			cancelled = now.State == types.ReplayStateCancelling
+			now.Reached, now.LastEvent = uint64(next), last
+		})
+		if err == nil && cancelled {
+			err = errCancelled
+		}
+		return err
+	}
+	next := journal.Seq(r.Reached)
+	for rec, err := range l.Read(ctx, next) {
+		if err != nil {
+			return err
+		}
+		at, _, event, err := decode(rec.Data)
+		if err != nil {
+			return err
+		}
+		next = rec.Seq + 1
+		if at.Before(r.From) {
+			continue
+		}
+		if !at.Before(r.To) {
+			break
+		}
+		last = at
+		batch = append(batch, Event{Bus: r.Scope, Name: r.Bus, JSON: withReplay(event, r.Name), Ingested: now(), Replay: r.ARN(), Only: r.FilterARNs})
+		if len(batch) == replayBatch {
+			if err := flush(next); err != nil {
+				return err
+			}
+		}
+	}
+	if len(batch) > 0 {
+		return flush(next)
+	}
+	return nil
+}
+
+// withReplay adds the replay's name to an event.
+func withReplay(event []byte, name string) []byte {
+	quoted, err := json.Marshal(name)
+	if err != nil || len(event) < 2 {
+		return event
+	}
+	out := make([]byte, 0, len(event)+len(quoted)+16)
+	out = append(out, event[:len(event)-1]...)
+	out = append(out, `,"replay-name":`...)
+	out = append(out, quoted...)
+	return append(out, '}')
+}

@@ -1,0 +1,168 @@
+package sqs
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+// clean is the environment of a client that talks to the fixture alone.
+func clean(f *fixture) []string {
+	var env []string
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "AWS_") {
+			env = append(env, e)
+		}
+	}
+	return append(env, "AWS_ACCESS_KEY_ID="+account, "AWS_SECRET_ACCESS_KEY=x", "AWS_DEFAULT_REGION=eu-west-1", "AWS_REGION=eu-west-1",
+		"AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=", "AWS_MAX_ATTEMPTS=1", "AWS_ENDPOINT_URL="+f.url, "DHOW_ENDPOINT="+f.url)
+}
+
+// missingHere skips a test for want of a program, but not where everything has
+// to be there.
+func missingHere(t *testing.T, what string) {
+	if os.Getenv("CI") == "true" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
+
+func TestGoSDK(t *testing.T) {
+	f := newFixture(t)
+	c := sqs.New(sqs.Options{BaseEndpoint: &f.url, Region: "eu-west-1", Credentials: credentials.NewStaticCredentialsProvider(account, "x", "")})
+	ctx := t.Context()
+	q, err := c.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("q")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: q.QueueUrl, MessageBody: aws.String("hello"),
+		MessageAttributes: map[string]types.MessageAttributeValue{"a": {DataType: aws.String("String"), StringValue: aws.String("b")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: q.QueueUrl, WaitTimeSeconds: 5, MessageAttributeNames: []string{"All"}})
+	if err != nil || len(got.Messages) != 1 || *got.Messages[0].Body != "hello" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if _, err := c.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: q.QueueUrl, ReceiptHandle: got.Messages[0].ReceiptHandle}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: q.QueueUrl, ReceiptHandle: got.Messages[0].ReceiptHandle, VisibilityTimeout: 5})
+	if err == nil || !strings.Contains(err.Error(), "Message does not exist or is not available for visibility timeout change.") {
+		t.Errorf("a visibility timeout of a deleted message: %v", err)
+	}
+}
+
+func TestBoto3(t *testing.T) {
+	if err := exec.Command("python3", "-c", "import boto3").Run(); err != nil {
+		missingHere(t, "python3 has no boto3")
+	}
+	f := newFixture(t)
+	cmd := exec.Command("python3", "testdata/boto.py", f.url)
+	cmd.Env = clean(f)
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "done") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestCLI(t *testing.T) {
+	if err := exec.Command("aws", "--version").Run(); err != nil {
+		missingHere(t, "the AWS CLI is not installed")
+	}
+	f := newFixture(t)
+	for _, tt := range []struct{ args, want string }{
+		{"create-queue --queue-name q --attributes VisibilityTimeout=40", "/" + account + "/q"},
+		{"get-queue-url --queue-name q", "/" + account + "/q"},
+		{"send-message --queue-url URL --message-body hello", "5d41402abc4b2a76b9719d911017c592"},
+		{"get-queue-attributes --queue-url URL --attribute-names ApproximateNumberOfMessages VisibilityTimeout --query Attributes", "1\t40"},
+		{"receive-message --queue-url URL --query Messages[0].Body", "hello"},
+		{"purge-queue --queue-url URL", ""},
+		{"list-queues --query QueueUrls", "/" + account + "/q"},
+		{"delete-queue --queue-url URL", ""},
+		{"get-queue-url --queue-name q", "(AWS.SimpleQueueService.NonExistentQueue) when calling the GetQueueUrl operation"},
+		{"create-queue --queue-name q", "You must wait 60 seconds after deleting a queue"},
+	} {
+		cmd := exec.Command("aws", append([]string{"--endpoint-url", f.url, "--output", "text", "sqs"}, strings.Fields(strings.ReplaceAll(tt.args, "URL", "http://elsewhere/"+account+"/q"))...)...)
+		cmd.Env = clean(f)
+		out, _ := cmd.CombinedOutput()
+		if got := strings.TrimSpace(string(out)); !strings.Contains(got, tt.want) || tt.want == "" && got != "" {
+			t.Errorf("aws sqs %s: %q, want %q", tt.args, got, tt.want)
+		}
+	}
+}
+
+// TestSQSConsumer runs the npm package of that name.
+func TestSQSConsumer(t *testing.T) {
+	if _, err := exec.LookPath("npm"); err != nil {
+		missingHere(t, "npm is not installed")
+	}
+	if testing.Short() {
+		t.Skip("installs packages")
+	}
+	dir := t.TempDir()
+	install := exec.Command("npm", "install", "--no-audit", "--no-fund", "--prefer-offline", "sqs-consumer@12", "@aws-sdk/client-sqs@3")
+	install.Dir = dir
+	if out, err := install.CombinedOutput(); err != nil {
+		missingHere(t, "npm cannot install sqs-consumer: "+string(out))
+	}
+	script, err := os.ReadFile("testdata/consumer.mjs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "consumer.mjs"), script, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := newFixture(t)
+	cmd := exec.CommandContext(t.Context(), "node", "consumer.mjs", f.url)
+	cmd.Dir, cmd.Env = dir, clean(f)
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "done") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// TestCelery has a worker of Debian's Celery do twenty jobs.
+func TestCelery(t *testing.T) {
+	const python = "/usr/bin/python3"
+	if err := exec.Command(python, "-c", "import celery, boto3, pycurl").Run(); err != nil {
+		missingHere(t, "Celery for SQS is not installed (apt-get install python3-celery python3-boto3 python3-pycurl)")
+	}
+	f := newFixture(t)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "done")
+	caller := exec.Command(python, "testdata/celery_app.py", file)
+	caller.Env = append(clean(f), "PYTHONPATH=testdata")
+	if out, err := caller.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	worker := exec.CommandContext(t.Context(), python, "-m", "celery", "-A", "celery_app", "worker", "--pool", "solo", "--loglevel", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat")
+	worker.Env = append(clean(f), "PYTHONPATH=testdata")
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	worker.Stdout, worker.Stderr = log, log
+	if err := worker.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer worker.Wait()
+	defer worker.Process.Kill()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		data, _ := os.ReadFile(file)
+		if strings.Count(string(data), "\n") == 20 {
+			break
+		}
+		if time.Now().After(end) {
+			text, _ := os.ReadFile(log.Name())
+			t.Fatalf("the worker did %d of 20 jobs: %s", strings.Count(string(data), "\n"), text[max(0, len(text)-2000):])
+		}
+	}
+}
