@@ -1,5 +1,5 @@
 # make demo   see dhow work      make test   every test      make check   static checks
-# make build  bin/dhow, hello    make bench  the tables of speed
+# make build  bin/dhow, examples  make bench  the tables of speed
 export CGO_ENABLED := 0
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -16,7 +16,7 @@ build: bin/dhow
 bin/dhow: $(SOURCES)
 	$(GO) build -ldflags "-s -w -X main.version=$(VERSION)" -o $@ ./cmd/dhow
 	$(GO) build -ldflags "-s -w" -o bin/dhow-init ./driver/containerd/initproc/dhow-init
-	$(GO) build -ldflags "-s -w" -o bin/hello ./examples/hello
+	$(GO) build -ldflags "-s -w" -o bin ./examples/hello ./examples/orders
 
 test: deps peers build
 	$(GO) test -timeout 20m ./...

@@ -43,6 +43,9 @@ type Config struct {
 	Credentials aws.CredentialsProvider                     // the node's own
 	Telemetry   time.Duration                               // between two reports of metrics; 20 s if 0, none if negative
 
+	// Observe is told how long the steps of starts take. Nil: nobody is.
+	Observe func(step Step, took time.Duration)
+
 	// Registry says how to pull an image that is kept by dhow's own registry;
 	// false for images of other registries. Nil: there is none.
 	Registry func(ref string) (driver.Pull, bool)
@@ -55,8 +58,13 @@ type Config struct {
 	// HostAPI is the URL of the API for tasks in host mode, which share the
 	// host's network.
 	HostAPI string
+	// HostPort returns an error, for users to read, if something on this machine
+	// keeps a container in host mode from a TCP port that it names. Nil: nothing
+	// does.
+	HostPort func(port uint16) error
 	// ServeDNS answers name queries that come from network vpc ("" in bridge
-	// mode), until both are closed. Nil: tasks get the host's resolv.conf.
+	// mode, HostNetwork in host mode), until both are closed. Nil: tasks get the
+	// host's resolv.conf.
 	ServeDNS func(pc net.PacketConn, l net.Listener, vpc string) error
 }
 
@@ -84,7 +92,7 @@ func New(c Config) (*Agent, error) {
 	if c.CPU <= 0 || c.Memory <= 0 {
 		return nil, fmt.Errorf("agent: a node of %d CPU units and %d MiB can run nothing: give it more", c.CPU, c.Memory)
 	}
-	for _, dir := range []string{"tasks", "logs", "volumes"} {
+	for _, dir := range []string{"tasks", "etc", "logs", "volumes"} {
 		if err := os.MkdirAll(filepath.Join(c.DataDir, dir), 0o700); err != nil {
 			return nil, fmt.Errorf("agent: data directory: %w", err)
 		}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -28,7 +29,38 @@ func mayStart(c *types.ContainerDefinition, s *state) (bool, error) {
 			return false, nil
 		}
 	}
+	for _, name := range startsAfter(c) {
+		on := s.find(name)
+		if on == nil {
+			return false, fmt.Errorf("container %s needs %s, which the task does not have", deref(c.Name), name)
+		}
+		if ok, err := holds(types.ContainerConditionStart, on); !ok || err != nil {
+			return false, err
+		}
+	}
 	return true, nil
+}
+
+// startsAfter are the containers that c is linked to or takes volumes from:
+// they must have started before, as for Docker.
+func startsAfter(c *types.ContainerDefinition) (names []string) {
+	for _, l := range c.Links {
+		name, _ := link(l)
+		names = append(names, name)
+	}
+	for _, v := range c.VolumesFrom {
+		names = append(names, deref(v.SourceContainer))
+	}
+	return names
+}
+
+// link takes NAME or NAME:ALIAS apart.
+func link(l string) (name, alias string) {
+	name, alias, ok := strings.Cut(l, ":")
+	if !ok {
+		alias = name
+	}
+	return name, alias
 }
 
 func holds(cond types.ContainerCondition, on *container) (bool, error) {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
@@ -37,11 +38,22 @@ func (t *task) attach(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
+	a, err := t.add(ctx, e)
+	return a.Path, err
+}
+
+// add makes a namespace and opens the agent's sockets in it.
+func (t *task) add(ctx context.Context, e network.Endpoint) (network.Attachment, error) {
+	began := time.Now()
 	a, err := t.eng.cfg.Network.Add(ctx, e)
 	if err != nil {
-		return "", err
+		return a, err
 	}
-	return a.Path, t.serve(ctx, e.ID, e.VPC)
+	if err := t.serve(ctx, e.ID, e.VPC); err != nil {
+		return a, err
+	}
+	t.observe(StepNetwork, began)
+	return a, nil
 }
 
 // vpcEndpoint fills in the address that the control plane gave the task, and
@@ -84,17 +96,25 @@ func (t *task) attachContainer(ctx context.Context, c *types.ContainerDefinition
 		}
 		e.Ports = append(e.Ports, ps...)
 	}
-	a, err := t.eng.cfg.Network.Add(ctx, e)
+	a, err := t.add(ctx, e)
 	if err != nil {
 		return a, err
 	}
+	t.noteAddress(a)
+	return a, nil
+}
+
+// noteAddress remembers the address of one of the task's bridge endpoints.
+func (t *task) noteAddress(a network.Attachment) {
+	if a.Mode != network.Bridge {
+		return
+	}
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.addrs == nil {
 		t.addrs = make(map[string]string)
 	}
-	t.addrs[e.ID] = a.Address.Addr().String()
-	t.mu.Unlock()
-	return a, t.serve(ctx, e.ID, "")
+	t.addrs[a.ID] = a.Address.Addr().String()
 }
 
 // ports are the ports of a mapping: one, or a range of them.

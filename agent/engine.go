@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/dhowhq/dhow/agent/logtail"
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/internal/acs"
+	"github.com/dhowhq/dhow/internal/register"
 )
 
 // engine runs the node's tasks. It does not need the control plane for it.
@@ -23,10 +23,12 @@ type engine struct {
 	reports *reports
 	ctx     context.Context // ends with the agent
 	cancel  context.CancelFunc
-	work    sync.WaitGroup // cleanups and the loop over exits
-	resumed bool           // an earlier agent may have left things behind
+	records *register.Register // of tasks, by id
+	work    sync.WaitGroup     // cleanups and the loop over exits
+	resumed bool               // an earlier agent may have left things behind
 	tails   *logtail.Tailer
 	meta    *metadata
+	dns     hostDNS
 	vpcs    vpcs
 	samples samples
 	healthy chan struct{} // a token: health has changed
@@ -43,6 +45,7 @@ func newEngine(c Config) *engine {
 	e.reports = newReports(c.Log)
 	e.meta = newMetadata(e)
 	e.vpcs.net = c.Network
+	e.dns.eng = e
 	e.healthy = make(chan struct{}, 1)
 	return e
 }
@@ -69,8 +72,10 @@ func (e *engine) close() {
 		t.release()
 	}
 	e.meta.close()
+	e.dns.close()
 	e.work.Wait()
 	e.tails.Wait()
+	e.records.Close()
 }
 
 // hostMetadata is where tasks in host mode find the metadata endpoint.
@@ -157,7 +162,10 @@ func (e *engine) take(msg acs.Task) error {
 	case there && stop:
 		t.stop()
 		return nil
-	case there, dead:
+	case there:
+		t.setRole(acs.TaskApplication, msg.Role)
+		return nil
+	case dead:
 		return nil
 	}
 	err := t.begin(stop)
@@ -176,13 +184,10 @@ func (e *engine) lose(arn, clusterARN string) error {
 	return e.take(msg)
 }
 
-// begin puts a new task on disk and starts it, or reports it STOPPED at once if
+// begin records a new task and starts it, or reports it STOPPED at once if
 // it is not wanted any more.
 func (t *task) begin(stop bool) error {
-	if err := os.MkdirAll(t.dir, 0o700); err != nil {
-		return err
-	}
-	if err := saveTask(t.dir, t.msg); err != nil {
+	if err := t.saveTask(); err != nil {
 		return err
 	}
 	if stop || t.def == nil {
@@ -190,7 +195,7 @@ func (t *task) begin(stop bool) error {
 		return nil
 	}
 	t.mu.Lock()
-	err := saveState(t.dir, &t.st)
+	err := t.saveState()
 	t.mu.Unlock()
 	if err != nil {
 		return err
@@ -243,12 +248,16 @@ func (e *engine) cleanup(t *task) {
 		for _, k := range t.now().Containers {
 			e.retry("delete a container", func() error { return e.cfg.Driver.Delete(e.ctx, k.ID) })
 		}
+		if pid, ipc := t.shares(); pid || ipc {
+			e.retry("delete a container", func() error { return e.cfg.Driver.Delete(e.ctx, t.pauseID()) })
+		}
 		t.drainLogs(e.ctx, drainAtMost)
 		if t.reported(e.ctx) != nil {
 			return
 		}
 		t.dropLogs()
-		e.retry("remove a task's directory", func() error { return os.RemoveAll(t.dir) })
+		e.retry("remove a task's files", t.removeFiles)
+		e.retry("remove a task's records", func() error { return e.dropRecords(t.id) })
 		if e.ctx.Err() == nil {
 			e.forget(t)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
@@ -116,7 +117,7 @@ func (t *task) tryBring(c *types.ContainerDefinition, net *netwait) error {
 
 // await waits for c's dependencies.
 func (t *task) await(ctx context.Context, c *types.ContainerDefinition) error {
-	if len(c.DependsOn) == 0 {
+	if len(c.DependsOn) == 0 && len(startsAfter(c)) == 0 {
 		return nil
 	}
 	for {
@@ -156,6 +157,9 @@ var errLimitChanged = errors.New("limit changed")
 func (t *task) run(ctx context.Context, c *types.ContainerDefinition, img driver.Image, netns string) error {
 	name := deref(c.Name)
 	var bindings []types.NetworkBinding
+	if err := t.hostPorts(c); err != nil {
+		return &failure{cannotStart, err}
+	}
 	if t.mode() == network.Bridge {
 		a, err := t.attachContainer(ctx, c)
 		if errors.Is(err, network.ErrPortTaken) {
@@ -166,8 +170,12 @@ func (t *task) run(ctx context.Context, c *types.ContainerDefinition, img driver
 		}
 		netns, bindings = a.Path, bindingsOf(a)
 	}
+	began := time.Now()
 	if err := t.openLog(ctx, c); err != nil {
 		return &failure{resourceInit, err}
+	}
+	if err := t.share(ctx, img, netns); err != nil {
+		return &failure{cannotCreate, err}
 	}
 	k := t.containerNow(name)
 	spec, err := t.spec(c, k.ID, img, netns)
@@ -178,13 +186,39 @@ func (t *task) run(ctx context.Context, c *types.ContainerDefinition, img driver
 	if err := t.create(ctx, spec); err != nil {
 		return &failure{cannotCreate, err}
 	}
+	t.observe(StepCreate, began)
 	t.followLog(c)
+	began = time.Now()
 	if _, err := t.eng.cfg.Driver.Start(ctx, k.ID); err != nil {
 		return &failure{cannotStart, err}
 	}
+	t.observe(StepStart, began)
 	t.started(c, func(k *container) {
 		k.Created, k.Digest, k.StopSignal, k.Bindings = created, img.Digest, img.StopSignal, bindings
 	})
+	return nil
+}
+
+// hostPorts checks that a container in host mode can have the ports that it
+// names. What it does not name it finds out for itself.
+func (t *task) hostPorts(c *types.ContainerDefinition) error {
+	if t.mode() != network.Host || t.eng.cfg.HostPort == nil {
+		return nil
+	}
+	for _, m := range c.PortMappings {
+		ps, err := ports(m)
+		if err != nil {
+			return err
+		}
+		for _, p := range ps {
+			if p.Protocol != "tcp" {
+				continue
+			}
+			if err := t.eng.cfg.HostPort(p.ContainerPort); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
@@ -221,7 +255,11 @@ func (t *task) pull(ctx context.Context, c *types.ContainerDefinition) (driver.I
 		t.st.PullStarted = nowUTC()
 	}
 	t.mu.Unlock()
+	began := time.Now()
 	img, err := t.eng.images.get(ctx, deref(c.Image))
+	if err == nil {
+		t.observe(StepImage, began)
+	}
 	t.mu.Lock()
 	t.st.PullStopped = nowUTC()
 	t.mu.Unlock()

@@ -48,7 +48,7 @@ const (
 // directory. Read it with logtail.Open. For containers with the awslogs driver
 // it holds only what the log service has not taken yet.
 func LogPath(dataDir, task, container string) string {
-	return filepath.Join(dataDir, "logs", task, container+".log")
+	return filepath.Join(dataDir, "logs", containerID(task, container)+".log")
 }
 
 // logPath is where c's output goes, "" for nowhere.
@@ -61,11 +61,6 @@ func (t *task) logPath(c *types.ContainerDefinition) string {
 
 // openLog checks c's log configuration and makes its stream.
 func (t *task) openLog(ctx context.Context, c *types.ContainerDefinition) error {
-	if p := t.logPath(c); p != "" {
-		if err := os.MkdirAll(filepath.Dir(p), 0o700); err != nil {
-			return err
-		}
-	}
 	l, err := t.logOptions(c)
 	if err != nil || l == nil {
 		return err
@@ -211,7 +206,6 @@ func (t *task) dropLogs() {
 	if t.def == nil {
 		return
 	}
-	local := false
 	for i := range t.def.ContainerDefinitions {
 		c := &t.def.ContainerDefinitions[i]
 		path := t.logPath(c)
@@ -222,12 +216,7 @@ func (t *task) dropLogs() {
 		if l := c.LogConfiguration; l != nil && string(l.LogDriver) == "awslogs" {
 			os.Remove(path)
 			os.Remove(path + ".offset")
-		} else {
-			local = true
 		}
-	}
-	if !local {
-		os.Remove(filepath.Join(t.eng.cfg.DataDir, "logs", t.id))
 	}
 	t.eng.pruneLogs(time.Now())
 }
@@ -246,34 +235,19 @@ func (e *engine) pruneLogs(now time.Time) {
 	if !due {
 		return
 	}
-	dirs, err := taskDirs(filepath.Join(e.cfg.DataDir, "logs"))
+	dir := filepath.Join(e.cfg.DataDir, "logs")
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return
 	}
-	for _, dir := range dirs {
-		if e.get(filepath.Base(dir)) != nil {
-			continue
-		}
-		st, err := os.Stat(dir)
-		if err != nil || now.Sub(newest(dir, st.ModTime())) < keepLocalFor {
-			continue
-		}
-		if err := os.RemoveAll(dir); err != nil {
-			e.log.Warn("cannot remove old output", "dir", dir, "err", err)
-		}
-	}
-}
-
-// newest is the latest change of a file in dir.
-func newest(dir string, at time.Time) time.Time {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return at
-	}
 	for _, f := range entries {
-		if st, err := f.Info(); err == nil && st.ModTime().After(at) {
-			at = st.ModTime()
+		task, _, _ := strings.Cut(f.Name(), "-")
+		st, err := f.Info()
+		if err != nil || e.get(task) != nil || now.Sub(st.ModTime()) < keepLocalFor {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, f.Name())); err != nil {
+			e.log.Warn("cannot remove old output", "file", f.Name(), "err", err)
 		}
 	}
-	return at
 }

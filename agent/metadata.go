@@ -15,7 +15,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
-	"github.com/dhowhq/dhow/internal/acs"
 	"github.com/dhowhq/dhow/network"
 )
 
@@ -201,10 +200,15 @@ func (m *metadata) credentials(w http.ResponseWriter, r *http.Request) {
 		if from != "" && from != t.id {
 			continue
 		}
-		t.mu.Lock()
-		c := t.role
-		t.mu.Unlock()
-		if c != nil && c.ID == id {
+		c := t.roleNow()
+		switch {
+		case c == nil || c.ID != id:
+		case c.AccessKeyID == "":
+			// The agent has come back and the control plane has not sent keys
+			// yet: SDKs ask again.
+			refuseCredentials(w, http.StatusServiceUnavailable, "ServerException", "CredentialsV2Request: Credentials are not here yet")
+			return
+		default:
 			writeMetadata(w, map[string]string{
 				"RoleArn": c.RoleARN, "AccessKeyId": c.AccessKeyID, "SecretAccessKey": c.SecretAccessKey,
 				"Token": c.SessionToken, "Expiration": c.Expiration,
@@ -212,11 +216,13 @@ func (m *metadata) credentials(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	refuseCredentials(w, http.StatusBadRequest, "InvalidIdInRequest", "CredentialsV2Request: Credentials not found")
+}
+
+func refuseCredentials(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusBadRequest)
-	json.NewEncoder(w).Encode(map[string]any{
-		"code": "InvalidIdInRequest", "message": "CredentialsV2Request: Credentials not found", "HTTPErrorCode": http.StatusBadRequest,
-	})
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(map[string]any{"code": code, "message": message, "HTTPErrorCode": status})
 }
 
 // protection answers $ECS_AGENT_URI/task-protection/v1/state, in the shape of
@@ -243,18 +249,6 @@ func notFound(w http.ResponseWriter, what string) {
 func writeMetadata(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(w).Encode(v)
-}
-
-// setRole replaces the credentials of one of the task's roles.
-func (t *task) setRole(kind string, c *acs.RoleCredentials) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch kind {
-	case acs.TaskApplication:
-		t.role = c
-	case acs.TaskExecution:
-		t.execRole = c
-	}
 }
 
 // networks is the Networks member of a container's metadata.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/driver"
+	"github.com/dhowhq/dhow/driver/sim"
 	"github.com/dhowhq/dhow/internal/acs"
 )
 
@@ -194,11 +195,18 @@ func TestSize(t *testing.T) {
 func specOf(t *testing.T, cfg Config, msg acs.Task) (driver.Spec, error) {
 	t.Helper()
 	cfg.DataDir = t.TempDir()
-	cfg.Log = logTo(t)
-	e := newEngine(cfg)
-	e.ctx = t.Context()
+	drv, err := sim.Open(sim.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer drv.Close()
+	if _, err := drv.Pull(t.Context(), driver.Pull{Ref: "busybox:1"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Driver = drv
+	e := idleEngine(t, cfg)
 	tk := newTask(e, msg)
-	if err := os.MkdirAll(tk.dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(cfg.DataDir, "etc"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	c := &tk.def.ContainerDefinitions[0]
@@ -268,6 +276,26 @@ func TestSpec(t *testing.T) {
 	}
 }
 
+// A task has a cgroup of its own if it has limits, or several containers.
+func TestCgroup(t *testing.T) {
+	a, b := of("a", "busybox:1"), of("b", "busybox:1")
+	limited := vpcTask("172.31.0.9", a)
+	limited.Dhow.Definition.Memory = aws.String("64")
+	for name, c := range map[string]struct {
+		msg acs.Task
+		own bool
+	}{
+		"alone":   {vpcTask("172.31.0.9", a), false},
+		"limited": {limited, true},
+		"two":     {vpcTask("172.31.0.9", a, b), true},
+	} {
+		s, err := specOf(t, Config{}, c.msg)
+		if err != nil || (s.CgroupParent != "") != c.own || c.own && s.CgroupParent != lastPart(c.msg.ARN) {
+			t.Errorf("%s: cgroup %q, %v", name, s.CgroupParent, err)
+		}
+	}
+}
+
 func TestVolumes(t *testing.T) {
 	with := func(v types.Volume, others ...types.ContainerDefinition) acs.Task {
 		v.Name = aws.String("v")
@@ -302,8 +330,8 @@ func TestVolumes(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if src := s.Mounts[0].Source; !strings.Contains(src, c.want) {
-			t.Errorf("%s: mounted from %s", name, src)
+		if src := s.Mounts[0].Source; !strings.Contains(src, c.want) || s.Mounts[0].Fill == (name == "host") {
+			t.Errorf("%s: mounted as %+v", name, s.Mounts[0])
 		} else if st, err := os.Stat(src); err != nil || !st.IsDir() {
 			t.Errorf("%s: %v", name, err)
 		}

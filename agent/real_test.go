@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -38,7 +39,7 @@ type real struct {
 	rdrv  *containerd.Driver
 }
 
-func newReal(t *testing.T) *real {
+func newReal(t *testing.T, more ...drivertest.File) *real {
 	t.Helper()
 	if problems := containerd.Check(); len(problems) > 0 {
 		if os.Getenv("CI") == "true" && os.Geteuid() == 0 {
@@ -47,7 +48,10 @@ func newReal(t *testing.T) *real {
 		t.Skip("containers cannot run here: ", problems[0])
 	}
 	dir := t.TempDir()
-	drv, err := containerd.Open(t.Context(), containerd.Config{DataDir: filepath.Join(dir, "containerd"), Private: true, Log: logTo(t)})
+	if _, err := containerd.Claim(filepath.Join(dir, "containerd")); err != nil {
+		t.Fatal(err)
+	}
+	drv, err := containerd.Open(t.Context(), containerd.Config{DataDir: filepath.Join(dir, "containerd"), Private: true, InitPath: initProgram(t), Log: logTo(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +72,7 @@ func newReal(t *testing.T) *real {
 		nw.Close()
 	})
 	reg := drivertest.NewRegistry(t)
-	image := reg.Push(t, "busybox:1", drivertest.Busybox(t, v1.Config{StopSignal: "SIGTERM"}))
+	image := reg.Push(t, "busybox:1", drivertest.Busybox(t, v1.Config{StopSignal: "SIGTERM", Volumes: map[string]struct{}{"/given": {}}}, more...))
 	r := &real{logs: &book{}, image: image, rdrv: drv}
 	p := newPlane(t)
 	p.patience = 30 * time.Second
@@ -87,6 +91,18 @@ func newReal(t *testing.T) *real {
 	})
 	p.ready()
 	return r
+}
+
+// initProgram builds what containers run as an init.
+func initProgram(t *testing.T) string {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), "dhow-init")
+	cmd := exec.Command("go", "build", "-o", bin, "../driver/containerd/initproc/dhow-init")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return bin
 }
 
 // hostNamespace makes a network namespace to stand for the host's.

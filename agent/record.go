@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -13,10 +12,11 @@ import (
 
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/internal/acs"
+	"github.com/dhowhq/dhow/internal/register"
 )
 
-// state is what becomes of a task on this node. It is kept in the task's
-// directory beside the task as it was sent, which never changes.
+// state is what becomes of a task on this node. It is kept in the register of
+// tasks beside the task as it was sent, which never changes.
 type state struct {
 	Desired          cluster.Status // RUNNING or STOPPED: by the control plane's wish or by a failure here
 	Last             cluster.Status
@@ -66,23 +66,54 @@ func (s *state) settle(def *types.TaskDefinition) {
 	}
 }
 
-// saved are the two files of a task's directory.
+// What a task's two records are called in the register, after its id.
 const (
-	taskFile  = "task.json"
-	stateFile = "state.json"
+	taskRecord  = "/task"
+	stateRecord = "/state"
 )
 
-// saveTask writes the task as it was sent, without its credentials: the
-// control plane sends them anew.
-func saveTask(dir string, t acs.Task) error {
-	t.Role, t.ExecutionRole = nil, nil
-	return writeJSON(dir, taskFile, t)
+// openRecords opens the register of tasks: what is kept in it survives the
+// process; a machine that loses power has lost its containers too.
+func (e *engine) openRecords() (values map[string]json.RawMessage, err error) {
+	e.records, values, err = register.Open(filepath.Join(e.cfg.DataDir, "tasks.jsonl"), e.log)
+	return values, err
 }
 
-func saveState(dir string, s *state) error { return writeJSON(dir, stateFile, s) }
+// saveTask writes the task as it was sent. Of its credentials it writes the
+// name alone, which containers get at their start: the control plane sends keys
+// anew.
+func (t *task) saveTask() error { return t.eng.records.Put(t.id+taskRecord, t.msg) }
 
-// writeJSON replaces a file in one step. It is not synced: it has to survive
-// the process, and a machine that loses power has lost its containers too.
+// saveState is called with t.mu held.
+func (t *task) saveState() error { return t.eng.records.Put(t.id+stateRecord, &t.st) }
+
+// dropRecords removes what is recorded of the task with this id.
+func (e *engine) dropRecords(id string) error {
+	return errors.Join(e.records.Delete(id+taskRecord), e.records.Delete(id+stateRecord))
+}
+
+// errHalf is loadTask's for a task that a crash left half recorded, before it
+// was acknowledged or after it was cleaned up.
+var errHalf = errors.New("half recorded")
+
+// loadTask reads the records of a task.
+func loadTask(values map[string]json.RawMessage, id string) (t acs.Task, s state, err error) {
+	for name, v := range map[string]any{id + taskRecord: &t, id + stateRecord: &s} {
+		b, ok := values[name]
+		if !ok {
+			return t, s, errHalf
+		}
+		if err := json.Unmarshal(b, v); err != nil {
+			return t, s, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	if t.Dhow == nil || t.Dhow.Definition == nil && s.Last != cluster.Stopped {
+		return t, s, fmt.Errorf("%s: %w: it has no definition", id, errors.ErrUnsupported)
+	}
+	return t, s, nil
+}
+
+// writeJSON replaces a file in one step. It is not synced.
 func writeJSON(dir, name string, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -93,40 +124,4 @@ func writeJSON(dir, name string, v any) error {
 		return err
 	}
 	return os.Rename(tmp, filepath.Join(dir, name))
-}
-
-// loadTask reads a task's directory. The error wraps fs.ErrNotExist for a
-// directory that a crash left half made, before the task was acknowledged.
-func loadTask(dir string) (t acs.Task, s state, err error) {
-	for name, v := range map[string]any{taskFile: &t, stateFile: &s} {
-		b, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			return t, s, err
-		}
-		if err := json.Unmarshal(b, v); err != nil {
-			return t, s, fmt.Errorf("%s: %w", filepath.Join(dir, name), err)
-		}
-	}
-	if t.Dhow == nil || t.Dhow.Definition == nil && s.Last != cluster.Stopped {
-		return t, s, fmt.Errorf("%s: %w: it has no definition", dir, errors.ErrUnsupported)
-	}
-	return t, s, nil
-}
-
-// taskDirs lists the directories under dir.
-func taskDirs(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var dirs []string
-	for _, e := range entries {
-		if e.IsDir() {
-			dirs = append(dirs, filepath.Join(dir, e.Name()))
-		}
-	}
-	return dirs, nil
 }

@@ -44,7 +44,8 @@ type reports struct {
 
 const (
 	submitters = 16                     // calls at the same time
-	lag        = 50 * time.Millisecond  // that a passing status waits to be overtaken
+	startLag   = time.Second            // that a passing status waits to be overtaken, before RUNNING
+	lag        = 50 * time.Millisecond  // and after it
 	minBackoff = 100 * time.Millisecond //
 	maxBackoff = 30 * time.Second
 )
@@ -66,7 +67,8 @@ func (r *reports) start(submit func(ctx context.Context, in *ecs.SubmitTaskState
 }
 
 // dirty says that t has changed and is now at last. RUNNING and STOPPED go out
-// at once, what comes between waits a moment for what follows it.
+// at once, what comes between waits a moment for what follows it: longer while
+// the task starts, for many that start at once have no time for reports.
 func (r *reports) dirty(t *task, last cluster.Status) {
 	rep := &t.report
 	rep.mu.Lock()
@@ -78,7 +80,11 @@ func (r *reports) dirty(t *task, last cluster.Status) {
 	switch {
 	case !rep.active && passing:
 		rep.active = true
-		time.AfterFunc(lag, func() { r.run(t) })
+		wait := lag
+		if last.Before(cluster.Running) {
+			wait = startLag
+		}
+		time.AfterFunc(wait, func() { r.run(t) })
 	case !rep.active || hurry && rep.backoff == 0:
 		rep.active = true
 		go r.run(t)
@@ -146,6 +152,7 @@ func (r *reports) later(t *task, err error) {
 // send makes one report, or two if the task's having been RUNNING was not told.
 func (r *reports) send(t *task, submit func(context.Context, *ecs.SubmitTaskStateChangeInput) error) error {
 	s := t.now()
+	began := time.Now()
 	if s.Ran != nil && !s.RanTold && s.Last != cluster.Running {
 		if err := r.accepted(t, submit(r.ctx, t.stateChange(s, cluster.Running))); err != nil {
 			return err
@@ -158,6 +165,10 @@ func (r *reports) send(t *task, submit func(context.Context, *ecs.SubmitTaskStat
 	rep.mu.Lock()
 	defer rep.mu.Unlock()
 	rep.tries = 0
+	if s.Ran != nil && !s.RanTold && !t.arrived.IsZero() {
+		t.eng.observe(StepReport, began)
+		t.eng.observe(StepTask, t.arrived)
+	}
 	if s.Ran != nil {
 		t.mu.Lock()
 		t.st.RanTold = true // on disk with the next change; told twice does no harm

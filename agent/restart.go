@@ -82,6 +82,9 @@ func (t *task) runAgain(c *types.ContainerDefinition) error {
 			return &failure{resourceInit, err}
 		}
 	}
+	if err := t.share(t.ctx, img, netns); err != nil {
+		return &failure{cannotCreate, err}
+	}
 	spec, err := t.spec(c, k.ID, img, netns)
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/driver"
 	"github.com/dhowhq/dhow/internal/acs"
+	"github.com/dhowhq/dhow/internal/register"
 )
 
 // only returns the node's containers, which must be so many.
@@ -165,15 +166,19 @@ func TestSweep(t *testing.T) {
 		if _, err := n.net.Add(t.Context(), holder); err != nil {
 			t.Fatal(err)
 		}
-		half := filepath.Join(n.cfg.DataDir, "tasks", "0456")
-		bad := filepath.Join(n.cfg.DataDir, "tasks", "0789")
-		for _, dir := range []string{half, bad} {
-			if err := os.Mkdir(dir, 0o700); err != nil {
+		// Records of a task that was not acknowledged, and such as nobody reads.
+		records, _, err := register.Open(filepath.Join(n.cfg.DataDir, "tasks.jsonl"), n.cfg.Log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, v := range map[string]any{"0456" + taskRecord: acs.Task{ARN: "arn:0456"}, "0789" + taskRecord: 7, "0789" + stateRecord: "what"} {
+			if err := records.Put(name, v); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for _, f := range []string{taskFile, stateFile} {
-			if err := os.WriteFile(filepath.Join(bad, f), []byte("{"), 0o600); err != nil {
+		records.Close()
+		for _, p := range []string{"tasks/0456/scratch", "etc/0123-4.hosts"} {
+			if err := os.MkdirAll(filepath.Join(n.cfg.DataDir, p), 0o700); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -184,9 +189,17 @@ func TestSweep(t *testing.T) {
 		if ends, _ := n.net.List(t.Context()); len(ends) != 0 {
 			t.Errorf("endpoints are left: %+v", ends)
 		}
-		if left, _ := filepath.Glob(filepath.Join(n.cfg.DataDir, "tasks", "*")); len(left) != 0 {
-			t.Errorf("directories are left: %v", left)
+		for _, dir := range []string{"tasks", "etc"} {
+			if left, _ := filepath.Glob(filepath.Join(n.cfg.DataDir, dir, "*")); len(left) != 0 {
+				t.Errorf("files are left: %v", left)
+			}
 		}
+		n.halt()
+		if _, left, err := register.Open(filepath.Join(n.cfg.DataDir, "tasks.jsonl"), n.cfg.Log); err != nil || len(left) != 0 {
+			t.Errorf("records are left: %v, %v", left, err)
+		}
+		n.p.note(func() { n.p.session = nil })
+		n.start()
 	})
 }
 
@@ -227,7 +240,7 @@ func TestFilesKeepSecrets(t *testing.T) {
 				t.Errorf("%s holds a secret", path)
 			}
 			st, _ := d.Info()
-			if strings.HasSuffix(path, ".json") && st.Mode().Perm()&0o077 != 0 {
+			if strings.Contains(path, ".json") && st.Mode().Perm()&0o077 != 0 {
 				t.Errorf("%s has mode %v", path, st.Mode())
 			}
 			return err

@@ -2,9 +2,9 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,40 +16,22 @@ import (
 
 // restore takes up tasks, containers and endpoints.
 func (e *engine) restore(ctx context.Context) error {
-	dirs, err := taskDirs(filepath.Join(e.cfg.DataDir, "tasks"))
+	values, err := e.openRecords()
 	if err != nil {
-		return err
+		return fmt.Errorf("task state: %w", err)
 	}
 	list, err := e.cfg.Driver.List(ctx)
 	if err != nil {
 		return fmt.Errorf("containers: %w", err)
 	}
-	e.resumed = len(dirs) > 0 || len(list) > 0
+	e.resumed = len(values) > 0 || len(list) > 0
 	found := make(map[string]driver.Container, len(list))
 	for _, c := range list {
 		found[c.ID] = c
 	}
-	var tasks []*task
-	for _, dir := range dirs {
-		msg, st, err := loadTask(dir)
-		if err != nil {
-			// A file that is there and cannot be read now may be read later: a
-			// task is given up only for what its files say.
-			if path := (*fs.PathError)(nil); errors.As(err, &path) && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("task state: %w", err)
-			}
-			if !errors.Is(err, fs.ErrNotExist) {
-				e.log.Error("a task's state cannot be read; the task is given up", "dir", dir, "err", err)
-			}
-			if err := os.RemoveAll(dir); err != nil {
-				return err
-			}
-			continue
-		}
-		t := bareTask(e, msg)
-		t.st = st
-		e.tasks[t.id] = t
-		tasks = append(tasks, t)
+	tasks, err := e.load(values)
+	if err != nil {
+		return err
 	}
 	if err := e.sweep(ctx, list); err != nil {
 		return err
@@ -60,7 +42,34 @@ func (e *engine) restore(ctx context.Context) error {
 	return nil
 }
 
-// sweep removes containers and endpoints that belong to no task.
+// load makes the tasks that are recorded known. A task whose records cannot be
+// used is given up.
+func (e *engine) load(values map[string]json.RawMessage) (tasks []*task, err error) {
+	ids := make(map[string]bool)
+	for name := range values {
+		id, _, _ := strings.Cut(name, "/")
+		ids[id] = true
+	}
+	for id := range ids {
+		msg, st, err := loadTask(values, id)
+		if err != nil {
+			if !errors.Is(err, errHalf) {
+				e.log.Error("a task's state cannot be read; the task is given up", "task", id, "err", err)
+			}
+			if err := e.dropRecords(id); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		t := bareTask(e, msg)
+		t.st = st
+		e.tasks[t.id] = t
+		tasks = append(tasks, t)
+	}
+	return tasks, nil
+}
+
+// sweep removes containers, endpoints and files that belong to no task.
 func (e *engine) sweep(ctx context.Context, list []driver.Container) error {
 	for _, c := range list {
 		if e.byContainer(c.ID) == nil {
@@ -76,14 +85,33 @@ func (e *engine) sweep(ctx context.Context, list []driver.Container) error {
 	}
 	for _, a := range ends {
 		id, _, _ := strings.Cut(a.ID, "-")
-		if e.tasks[id] == nil {
+		if t := e.tasks[id]; t != nil {
+			t.noteAddress(a)
+		} else {
 			e.log.Info("removing a network endpoint that belongs to no task", "endpoint", a.ID)
 			if err := e.cfg.Network.Remove(ctx, a.ID); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return errors.Join(e.sweepDir("tasks"), e.sweepDir("etc"))
+}
+
+// sweepDir removes what lies in a directory whose entries begin with the ids
+// of tasks, for tasks that are not there.
+func (e *engine) sweepDir(name string) error {
+	dir := filepath.Join(e.cfg.DataDir, name)
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	var errs []error
+	for _, f := range entries {
+		if id, _, _ := strings.Cut(f.Name(), "-"); e.tasks[id] == nil {
+			errs = append(errs, os.RemoveAll(filepath.Join(dir, f.Name())))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // takeUp puts back what a task that runs has of the agent in it: sockets in its
@@ -108,6 +136,7 @@ func (t *task) takeUp() {
 		if err := t.eng.meta.serveHost(); err != nil {
 			t.log.Warn("cannot serve a task that was running", "err", err)
 		}
+		t.rewriteDNS()
 	default:
 		serve(t.id, vpc)
 	}
@@ -130,6 +159,7 @@ func (t *task) takeUp() {
 func (t *task) resume(found map[string]driver.Container) {
 	var ended []driver.Exit
 	t.mu.Lock()
+	t.paused = found[t.pauseID()].State == driver.Running
 	for i := range t.st.Containers {
 		k := &t.st.Containers[i]
 		c, there := found[k.ID]

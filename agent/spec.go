@@ -22,8 +22,8 @@ func (t *task) spec(c *types.ContainerDefinition, id string, img driver.Image, n
 		Entrypoint: c.EntryPoint, Command: c.Command, Env: t.env(c, id),
 		WorkingDir: deref(c.WorkingDirectory), User: deref(c.User),
 		TTY: deref(c.PseudoTerminal), Stdin: deref(c.Interactive),
-		NetNS: netns, PidNS: hostOnly(string(t.def.PidMode)), IpcNS: hostOnly(string(t.def.IpcMode)),
-		CgroupParent:      t.id,
+		NetNS:             netns,
+		CgroupParent:      t.cgroup(),
 		CPUShares:         int64(c.Cpu),
 		Memory:            int64(deref(c.Memory)) * mib,
 		MemoryReservation: int64(deref(c.MemoryReservation)) * mib,
@@ -35,14 +35,10 @@ func (t *task) spec(c *types.ContainerDefinition, id string, img driver.Image, n
 	if c.EntryPoint != nil && c.Command == nil {
 		s.Command = []string{} // Docker drops the image's command with its entry point
 	}
-	var err error
-	if s.ParentCPUQuota, err = size(deref(t.def.Cpu), "vcpu", 1024); err != nil {
-		return s, &failure{cannotCreate, fmt.Errorf("task cpu: %w", err)}
+	s.PidNS, s.IpcNS = t.namespaces()
+	if err := t.taskLimits(&s); err != nil {
+		return s, &failure{cannotCreate, err}
 	}
-	if s.ParentMemory, err = size(deref(t.def.Memory), "gb", 1024); err != nil {
-		return s, &failure{cannotCreate, fmt.Errorf("task memory: %w", err)}
-	}
-	s.ParentMemory *= mib
 	for _, u := range c.Ulimits {
 		s.Ulimits = append(s.Ulimits, driver.Ulimit{Name: string(u.Name), Soft: int64(u.SoftLimit), Hard: int64(u.HardLimit)})
 	}
@@ -74,11 +70,26 @@ func (t *task) spec(c *types.ContainerDefinition, id string, img driver.Image, n
 	return s, nil
 }
 
-func hostOnly(mode string) string {
-	if mode == "host" || mode == "none" {
-		return mode
+// cgroup is the cgroup that the task's containers share, "" for none: a group
+// in each hierarchy takes a while to make, and a container that is alone needs
+// one only for the limits of its task.
+func (t *task) cgroup() string {
+	if len(t.def.ContainerDefinitions) == 1 && deref(t.def.Cpu) == "" && deref(t.def.Memory) == "" {
+		return ""
 	}
-	return ""
+	return t.id
+}
+
+// taskLimits sets the limits of the task as a whole.
+func (t *task) taskLimits(s *driver.Spec) (err error) {
+	if s.ParentCPUQuota, err = size(deref(t.def.Cpu), "vcpu", 1024); err != nil {
+		return fmt.Errorf("task cpu: %w", err)
+	}
+	if s.ParentMemory, err = size(deref(t.def.Memory), "gb", 1024); err != nil {
+		return fmt.Errorf("task memory: %w", err)
+	}
+	s.ParentMemory *= mib
+	return nil
 }
 
 func isNoNewPrivileges(o string) bool {
@@ -190,16 +201,7 @@ func (t *task) env(c *types.ContainerDefinition, id string) []string {
 	if t.eng.cfg.ServeAPI != nil && api != "" {
 		own = append(own, [2]string{"AWS_ENDPOINT_URL", api})
 	}
-	t.mu.Lock()
-	role := t.role
-	t.mu.Unlock()
-	switch {
-	case role == nil:
-	case t.mode() == network.Host && meta != "":
-		own = append(own, [2]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI", meta + "/v2/credentials/" + role.ID})
-	default:
-		own = append(own, [2]string{"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/" + role.ID})
-	}
+	own = append(own, t.roleEnv(meta)...)
 	set := make(map[string]bool, len(c.Environment))
 	for _, kv := range c.Environment {
 		set[deref(kv.Name)] = true

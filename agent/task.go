@@ -24,24 +24,28 @@ type task struct {
 	eng *engine
 	log *slog.Logger
 	arn string
-	id  string // the last part of the ARN
-	dir string
-	msg acs.Task              // as sent; not changed
+	id  string                // the last part of the ARN
+	dir string                // of its own volumes; there if it has some
+	msg acs.Task              // as sent, without its credentials' keys; not changed
 	def *types.TaskDefinition // msg's, nil if there is none
+
+	arrived time.Time // from the control plane; zero for a task of an earlier agent
 
 	ctx    context.Context // of the launch and of restarts; ends when the task is to stop
 	cancel context.CancelFunc
 	idle   sync.WaitGroup // launch and restarts
 
+	sharing sync.Mutex // held while the pause is started; taken before mu
+
 	mu       sync.Mutex
 	st       state
 	changed  chan struct{} // closed, and replaced, with every change of st
 	stopping bool          // wind is at work
+	paused   bool          // the pause runs, see share
 	running  map[string]*running
 	eps      []*endpoint
-	addrs    map[string]string // of bridge endpoints, by container id
-	role     *acs.RoleCredentials
-	execRole *acs.RoleCredentials
+	addrs    map[string]string    // of bridge endpoints, by container id
+	role     *acs.RoleCredentials // of the task role; after a restart without keys until these are sent
 
 	report report
 }
@@ -54,6 +58,7 @@ type running struct {
 // newTask makes the task that was sent, with nothing done yet.
 func newTask(e *engine, msg acs.Task) *task {
 	t := bareTask(e, msg)
+	t.arrived = time.Now()
 	t.st = state{Desired: cluster.Status(msg.DesiredStatus), Last: cluster.Provisioning}
 	if msg.NetworkMode != string(types.NetworkModeAwsvpc) {
 		t.st.Last = cluster.Pending
@@ -76,7 +81,8 @@ func bareTask(e *engine, msg acs.Task) *task {
 	t.log = e.log.With("task", t.id)
 	t.dir = filepath.Join(e.cfg.DataDir, "tasks", t.id)
 	t.ctx, t.cancel = context.WithCancel(e.ctx)
-	t.role, t.execRole = msg.Role, msg.ExecutionRole
+	t.role = msg.Role
+	t.msg.Role, t.msg.ExecutionRole = withoutKeys(msg.Role), nil
 	if msg.Dhow != nil {
 		t.def = msg.Dhow.Definition
 	}
@@ -124,7 +130,7 @@ func essential(c *types.ContainerDefinition) bool { return c.Essential == nil ||
 func (t *task) change(f func(s *state)) {
 	t.mu.Lock()
 	f(&t.st)
-	err := saveState(t.dir, &t.st)
+	err := t.saveState()
 	last := t.st.Last
 	close(t.changed)
 	t.changed = make(chan struct{})

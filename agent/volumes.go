@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
@@ -47,32 +49,70 @@ func (t *task) mountsOf(c *types.ContainerDefinition, seen map[string]bool) ([]d
 		}
 	}
 	for _, p := range c.MountPoints {
-		source, err := t.volume(deref(p.SourceVolume))
+		source, own, err := t.volume(deref(p.SourceVolume))
 		if err != nil {
 			return nil, err
 		}
-		add(driver.Mount{Type: "bind", Source: source, Target: deref(p.ContainerPath), ReadOnly: deref(p.ReadOnly)})
+		add(driver.Mount{Type: "bind", Source: source, Target: deref(p.ContainerPath), ReadOnly: deref(p.ReadOnly), Fill: own})
+	}
+	given, err := t.imageVolumes(c)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range given {
+		if _, taken := at[m.Target]; !taken {
+			add(m)
+		}
+	}
+	return out, nil
+}
+
+// imageVolumes are the volumes that c's image declares, where another container
+// takes c's volumes: then they are the task's. Otherwise the driver makes them.
+func (t *task) imageVolumes(c *types.ContainerDefinition) (out []driver.Mount, err error) {
+	name := deref(c.Name)
+	if !slices.ContainsFunc(t.def.ContainerDefinitions, func(o types.ContainerDefinition) bool {
+		return slices.ContainsFunc(o.VolumesFrom, func(v types.VolumeFrom) bool { return deref(v.SourceContainer) == name })
+	}) {
+		return nil, nil
+	}
+	img, err := t.eng.images.present(t.ctx, deref(c.Image))
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range img.Volumes {
+		// No volume of a definition can have such a name.
+		dir, err := t.scratch(fmt.Sprintf("~%s~%d", name, i))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, driver.Mount{Type: "bind", Source: dir, Target: path.Clean("/" + v), Fill: true})
 	}
 	return out, nil
 }
 
 // volume is the directory of the task's volume of this name, made if need be.
-func (t *task) volume(name string) (string, error) {
+// own tells a volume, which gets what the image has at its place when it is
+// first used, as Docker does, from a directory of the host.
+func (t *task) volume(name string) (dir string, own bool, err error) {
 	for _, v := range t.def.Volumes {
 		if deref(v.Name) != name {
 			continue
 		}
 		switch {
 		case v.DockerVolumeConfiguration != nil:
-			return t.dockerVolume(name, *v.DockerVolumeConfiguration)
+			dir, err = t.dockerVolume(name, *v.DockerVolumeConfiguration)
+			return dir, true, err
 		case v.EfsVolumeConfiguration != nil, v.FsxWindowsFileServerVolumeConfiguration != nil, v.S3filesVolumeConfiguration != nil, deref(v.ConfiguredAtLaunch):
-			return "", fmt.Errorf("volume %s: this node has only host and docker volumes", name)
+			return "", false, fmt.Errorf("volume %s: this node has only host and docker volumes", name)
 		case v.Host != nil && deref(v.Host.SourcePath) != "":
-			return hostDir(*v.Host.SourcePath)
+			dir, err = hostDir(*v.Host.SourcePath)
+			return dir, false, err
 		}
-		return t.scratch(name)
+		dir, err = t.scratch(name)
+		return dir, true, err
 	}
-	return "", fmt.Errorf("volume %q is not among the task's volumes", name)
+	return "", false, fmt.Errorf("volume %q is not among the task's volumes", name)
 }
 
 // hostDir is a path of the host; a directory is made where nothing is, as
@@ -86,7 +126,7 @@ func hostDir(path string) (string, error) {
 
 // scratch is a directory that ends with the task.
 func (t *task) scratch(name string) (string, error) {
-	return makeVolume(filepath.Join(t.dir, "volumes"), name)
+	return makeVolume(t.dir, name)
 }
 
 func (t *task) dockerVolume(name string, v types.DockerVolumeConfiguration) (string, error) {
@@ -109,7 +149,8 @@ func (t *task) dockerVolume(name string, v types.DockerVolumeConfiguration) (str
 }
 
 // makeVolume makes a volume's directory. Any user of a container may write to
-// it: images cannot hand their owner on to it.
+// it, unless the first image to use it has a directory there: then that one's
+// owner and mode are the volume's.
 func makeVolume(parent, name string) (string, error) {
 	if name == "" || name == "." || name == ".." || filepath.Base(name) != name {
 		return "", fmt.Errorf("%q is no name of a volume", name)

@@ -66,6 +66,7 @@ func (t *task) end(ctx context.Context) {
 		}
 	})
 	t.drainLogs(ctx, drainTimeout)
+	t.unshare(ctx)
 	if err := t.detach(ctx); err != nil {
 		// The next start of the agent removes what is left. The task's address
 		// must not be given away meanwhile, so the task is kept until then.
@@ -189,6 +190,10 @@ func stopSignal(s string) syscall.Signal {
 
 // exited deals with the end of a container's process.
 func (t *task) exited(e driver.Exit) {
+	if e.ID == t.pauseID() {
+		t.setPaused(false)
+		return
+	}
 	var c *types.ContainerDefinition
 	again := false
 	t.mu.Lock()

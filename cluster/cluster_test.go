@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -192,7 +193,7 @@ func TestEnsureDefaultVPC(t *testing.T) {
 	}
 }
 
-func TestEnrollAll(t *testing.T) {
+func TestEnrollNode(t *testing.T) {
 	db := storetest.Open(t)
 	ctx := context.Background()
 	const clusters = 60 // more than one batch
@@ -217,8 +218,10 @@ func TestEnrollAll(t *testing.T) {
 		return Nodes.Put(tx, Node{ID: "all", Everyone: true, Connected: true, Zone: "b"})
 	})
 	for range 2 {
-		if err := EnrollAll(ctx, db); err != nil {
-			t.Fatal(err)
+		for _, node := range []string{"one", "all", "nobody"} {
+			if err := EnrollNode(ctx, db, node); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	view(t, db, func(r store.Reader) {
@@ -247,6 +250,88 @@ func TestEnrollAll(t *testing.T) {
 			t.Errorf("node %+v", n)
 		}
 	})
+}
+
+// More nodes than a transaction takes become members of a new cluster, and of
+// that alone.
+func TestEnrollRest(t *testing.T) {
+	db := storetest.Open(t)
+	const nodes = 130
+	for from := 0; from < nodes; from += 65 {
+		update(t, db, func(tx *store.Tx) error {
+			for i := range 65 {
+				if err := Nodes.Put(tx, Node{ID: fmt.Sprint("n", from+i), Everyone: from+i != 7}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	c := Cluster{Scope: scope, Name: "c", Status: "ACTIVE"}
+	update(t, db, func(tx *store.Tx) error {
+		if err := Clusters.Put(tx, Cluster{Scope: scope, Name: "other", Status: "ACTIVE"}); err != nil {
+			return err
+		}
+		if err := Clusters.Put(tx, c); err != nil {
+			return err
+		}
+		return EnrollCluster(tx, c)
+	})
+	for range 2 {
+		if err := EnrollRest(context.Background(), db, c.Key()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := EnrollRest(context.Background(), db, scope.Key("nothing")); err != nil {
+		t.Fatal(err)
+	}
+	view(t, db, func(r store.Reader) {
+		if n := Instances.Len(r); n != nodes-1 {
+			t.Errorf("%d instances, want %d", n, nodes-1)
+		}
+		for i := range Instances.List(r, "") {
+			if i.Cluster != "c" || i.Version != 1 || i.Node == "n7" {
+				t.Errorf("instance %+v", i)
+			}
+		}
+	})
+}
+
+// BenchmarkEnroll has nodes register at once, few and many: the time for one
+// must not grow with their number.
+func BenchmarkEnroll(b *testing.B) {
+	for _, nodes := range []int{500, 5000} {
+		b.Run(fmt.Sprint(nodes), func(b *testing.B) {
+			for range b.N {
+				b.StopTimer()
+				db := storetest.Open(b)
+				for i := range 3 {
+					if err := db.Update(b.Context(), func(tx *store.Tx) error {
+						return Clusters.Put(tx, Cluster{Scope: scope, Name: fmt.Sprint("c", i), Status: "ACTIVE"})
+					}); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.StartTimer()
+				var all sync.WaitGroup
+				for w := range 50 {
+					all.Go(func() {
+						for i := range nodes / 50 {
+							n := Node{ID: fmt.Sprint("n", w, "-", i), Everyone: true}
+							if err := db.Update(b.Context(), func(tx *store.Tx) error { return Nodes.Put(tx, n) }); err != nil {
+								b.Error(err)
+							}
+							if err := EnrollNode(b.Context(), db, n.ID); err != nil {
+								b.Error(err)
+							}
+						}
+					})
+				}
+				all.Wait()
+				b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(nodes*b.N), "µs/node")
+			}
+		})
+	}
 }
 
 func TestSweep(t *testing.T) {

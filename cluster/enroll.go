@@ -71,7 +71,7 @@ func MergeAttributes(old, add []types.Attribute) []types.Attribute {
 
 // EnrollCluster makes the nodes that are members of every cluster instances of
 // c, in the transaction that creates it: as many as one transaction holds.
-// EnrollAll after the commit does the rest.
+// EnrollRest after the commit does the rest.
 func EnrollCluster(tx *store.Tx, c Cluster) error {
 	left := enrollBatch
 	for n := range Nodes.List(tx, "") {
@@ -88,40 +88,62 @@ func EnrollCluster(tx *store.Tx, c Cluster) error {
 	return nil
 }
 
-// EnrollAll makes each node that is a member of every cluster an instance of
-// each that there is, where it is not yet one. Call it after a commit that
-// brought a node or a cluster: of two such commits that did not see each
-// other, one of the passes that follow sees both.
-func EnrollAll(ctx context.Context, db *store.DB) error {
-	for {
-		type pair struct{ node, cluster string }
-		var todo []pair
-		err := db.View(func(r store.Reader) error {
-			for n := range Nodes.List(r, "") {
-				if !n.Everyone {
-					continue
-				}
-				for c := range Clusters.List(r, "") {
-					if c.Status != "ACTIVE" {
-						continue
-					}
-					if _, ok := Instances.Get(r, c.Scope.Key(c.Name, enrolledID(n, c))); ok {
-						continue
-					}
-					if todo = append(todo, pair{n.ID, c.Key()}); len(todo) == enrollBatch {
-						return nil
-					}
-				}
-			}
+// EnrollRest makes each node that is a member of every cluster an instance of
+// the cluster under key, where it is not yet one. Call it after the commit that
+// made the cluster, and EnrollNode after one that brought a node: of two such
+// commits that did not see each other, one of the passes that follow sees both.
+func EnrollRest(ctx context.Context, db *store.DB, key string) error {
+	var todo []membership
+	db.View(func(r store.Reader) error {
+		c, ok := Clusters.Get(r, key)
+		if !ok {
 			return nil
-		})
-		if err != nil || len(todo) == 0 {
-			return err
 		}
-		err = db.Update(ctx, func(tx *store.Tx) error {
-			for _, p := range todo {
-				n, ok := Nodes.Get(tx, p.node)
-				c, ok2 := Clusters.Get(tx, p.cluster)
+		for n := range Nodes.List(r, "") {
+			todo = missing(r, todo, n, c)
+		}
+		return nil
+	})
+	return enroll(ctx, db, todo)
+}
+
+// EnrollNode makes the node of that id, if it is a member of every cluster, an
+// instance of each that there is, where it is not yet one.
+func EnrollNode(ctx context.Context, db *store.DB, id string) error {
+	var todo []membership
+	db.View(func(r store.Reader) error {
+		n, ok := Nodes.Get(r, id)
+		if !ok || !n.Everyone {
+			return nil
+		}
+		for c := range Clusters.List(r, "") {
+			todo = missing(r, todo, n, c)
+		}
+		return nil
+	})
+	return enroll(ctx, db, todo)
+}
+
+// membership is a node and a cluster, by their keys.
+type membership struct{ node, cluster string }
+
+// missing appends that of n in c to todo, if there is to be one and is not.
+func missing(r store.Reader, todo []membership, n Node, c Cluster) []membership {
+	if !n.Everyone || c.Status != "ACTIVE" {
+		return todo
+	}
+	if _, ok := Instances.Get(r, c.Scope.Key(c.Name, enrolledID(n, c))); ok {
+		return todo
+	}
+	return append(todo, membership{n.ID, c.Key()})
+}
+
+func enroll(ctx context.Context, db *store.DB, todo []membership) error {
+	for batch := range slices.Chunk(todo, enrollBatch) {
+		err := db.Update(ctx, func(tx *store.Tx) error {
+			for _, m := range batch {
+				n, ok := Nodes.Get(tx, m.node)
+				c, ok2 := Clusters.Get(tx, m.cluster)
 				if !ok || !ok2 || c.Status != "ACTIVE" {
 					continue
 				}
@@ -135,6 +157,7 @@ func EnrollAll(ctx context.Context, db *store.DB) error {
 			return err
 		}
 	}
+	return nil
 }
 
 // SetConnected records whether the agent of a node is connected, on the node

@@ -2,6 +2,9 @@ package cluster
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/dhowhq/dhow/store"
@@ -47,9 +50,46 @@ type Action struct {
 // Events is the outbox, keyed by Event.ID.
 var Events = store.NewTable("cluster.events", func(e Event) string { return e.ID })
 
-// Emit writes e to the outbox in tx and gives it its ID and time.
+// Emit writes e to the outbox in tx and gives it its time, and an ID that sorts
+// after those of all events that this process has written or been told of.
 func Emit(tx *store.Tx, e Event) error {
 	e.At = time.Now().UTC()
-	e.ID = fmt.Sprintf("%020d-%s", e.At.UnixNano(), NewID()[:12])
+	e.ID = fmt.Sprintf("%020d-%s", emitted.next(e.At.UnixNano()), NewID()[:12])
 	return Events.Put(tx, e)
+}
+
+// EmitAfter makes the events to come sort after the one called id: one that a
+// process before this has left in the outbox.
+func EmitAfter(id string) {
+	text, _, _ := strings.Cut(id, "-")
+	if at, err := strconv.ParseInt(text, 10, 64); err == nil {
+		emitted.raise(at)
+	}
+}
+
+// emitted is the time in the newest event's ID, in nanoseconds. It rises although
+// the machine's clock may be set back: events of one resource stay in order.
+var emitted rising
+
+type rising struct{ last atomic.Int64 }
+
+// next returns now, or what comes after the last value if that is more.
+func (r *rising) next(now int64) int64 {
+	for {
+		last := r.last.Load()
+		n := max(now, last+1)
+		if r.last.CompareAndSwap(last, n) {
+			return n
+		}
+	}
+}
+
+// raise makes the next value more than at.
+func (r *rising) raise(at int64) {
+	for {
+		last := r.last.Load()
+		if at <= last || r.last.CompareAndSwap(last, at) {
+			return
+		}
+	}
 }

@@ -12,13 +12,18 @@ import (
 // difference it raises Version and emits the event, and a task that becomes
 // STOPPED gives back its share of the node and its address, once.
 func SaveTask(tx *store.Tx, t Task) error {
+	return saveTask(tx, t, func(tx *store.Tx, t Task) error { return giveBack(tx, strayOf(t)) })
+}
+
+// saveTask is SaveTask with what is done about what an ended task held.
+func saveTask(tx *store.Tx, t Task, ended func(*store.Tx, Task) error) error {
 	old, had := Tasks.Get(tx, t.Key())
 	t.Version = old.Version
 	if had && reflect.DeepEqual(old, t) {
 		return nil
 	}
 	if t.Last == Stopped && (!had || old.Last != Stopped) {
-		if err := release(tx, t); err != nil {
+		if err := ended(tx, t); err != nil {
 			return err
 		}
 	}
@@ -70,26 +75,26 @@ func addGroup(counts map[string]int, key string, n int) map[string]int {
 	return out
 }
 
-// release gives back what t held.
-func release(tx *store.Tx, t Task) error {
-	if t.Interface != nil {
+// giveBack gives back what s holds.
+func giveBack(tx *store.Tx, s Stray) error {
+	if s.Interface != "" {
 		// The address may be another task's by now only if this ran before:
 		// the row says whose it is.
-		if i, ok := Interfaces.Get(tx, t.Interface.Key()); ok && i.Task == t.ID {
+		if i, ok := Interfaces.Get(tx, s.Interface); ok && i.Task == s.Task {
 			Interfaces.Delete(tx, i.Key())
 		}
 	}
-	l, ok := Ledgers.Get(tx, t.Node)
+	l, ok := Ledgers.Get(tx, s.Node)
 	if !ok {
 		return nil
 	}
-	l.Used.CPU -= t.Reserved.CPU
-	l.Used.Memory -= t.Reserved.Memory
+	l.Used.CPU -= s.Reserved.CPU
+	l.Used.Memory -= s.Reserved.Memory
 	l.Used.Ports = slices.DeleteFunc(slices.Clone(l.Used.Ports), func(p string) bool {
-		return slices.Contains(t.Reserved.Ports, p)
+		return slices.Contains(s.Reserved.Ports, p)
 	})
 	l.Tasks--
-	l.Groups = addGroup(l.Groups, t.GroupKey(), -1)
+	l.Groups = addGroup(l.Groups, s.Group, -1)
 	return Ledgers.Put(tx, l)
 }
 

@@ -16,11 +16,18 @@ const Retention = time.Hour
 const sweepBatch = 100
 
 // Sweep deletes what nobody can ask for any more: tasks that stopped and
-// clusters that were deleted more than Retention before now, and client tokens
-// older than TokenLife. It returns how many tasks it deleted.
+// clusters that were deleted more than Retention before now, client tokens
+// older than TokenLife, and strays of nodes that have left. It returns how many
+// tasks it deleted.
 func Sweep(ctx context.Context, db *store.DB, now time.Time) (tasks int, err error) {
 	var old, clusters, tokens []string
+	orphans := map[string]bool{} // strays
 	err = db.View(func(r store.Reader) error {
+		for s := range Strays.List(r, "") {
+			if _, ok := Nodes.Get(r, s.Node); !ok {
+				orphans[s.Key()] = true
+			}
+		}
 		for t := range Tasks.By(r, "stopped", "yes") {
 			if at := t.StoppedAt; at == nil || now.Sub(*at) > Retention {
 				old = append(old, t.Key())
@@ -39,6 +46,9 @@ func Sweep(ctx context.Context, db *store.DB, now time.Time) (tasks int, err err
 		return nil
 	})
 	if err != nil {
+		return 0, err
+	}
+	if err := dropStrays(ctx, db, func(s Stray) bool { return orphans[s.Key()] }); err != nil {
 		return 0, err
 	}
 	if err := deleteRows(ctx, db, Tasks, old, func(t Task) bool { return t.Last == Stopped }); err != nil {

@@ -236,8 +236,8 @@ func (a *applier) launch(tx *store.Tx, s *cluster.Service) (lines []message, act
 		text, code := unplaced(lt, failures)
 		d.PlacementFailure = text
 		a.more = false
+		say(once, text) // every six hours, as long as it lasts
 		if text != before {
-			say(once, text)
 			actions = append(actions, action{Kind: cluster.ServiceAction, Name: "SERVICE_TASK_PLACEMENT_FAILURE", Type: "ERROR", Reason: code})
 		}
 	}

@@ -188,6 +188,37 @@ func TestNoRoom(t *testing.T) {
 	}
 }
 
+// TestScaleInWhereMostIsFree: a service that packs its nodes lets go of the one
+// with fewer other tasks.
+func TestScaleInWhereMostIsFree(t *testing.T) {
+	p := newPlatform(t)
+	p.nodes()
+	p.run(Config{SettleTime: -1})
+	p.create("web", 4)
+	p.wait("steady", p.steady("web", "d1", 4))
+	p.create("other", 3) // two on one node
+	p.wait("steady", p.steady("other", "d1", 3))
+	count := func(service string) map[string]int {
+		n := map[string]int{}
+		for _, k := range p.running(service) {
+			n[k.Node]++
+		}
+		return n
+	}
+	emptier := "n1"
+	if count("other")["n1"] == 2 {
+		emptier = "n2"
+	}
+	p.change("web", func(s *cluster.Service) {
+		s.DesiredCount = 3
+		s.PlacementStrategy = []types.PlacementStrategy{{Type: types.PlacementStrategyTypeBinpack, Field: ptr("memory")}}
+	})
+	p.wait("scaled in", p.steady("web", "d1", 3))
+	if n := count("web"); n[emptier] != 1 {
+		t.Errorf("tasks by node: %v, of other %v", n, count("other"))
+	}
+}
+
 func TestDrainingInstance(t *testing.T) {
 	p := newPlatform(t)
 	p.nodes()

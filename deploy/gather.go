@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -12,7 +13,7 @@ import (
 // gather reads what a plan for the service under key needs. It reports false
 // for a service that is not there or not in need of one.
 func (e *Engine) gather(key string, now time.Time) (v view, ok bool) {
-	v = view{Now: now, Settle: e.settle, Leaving: map[string]bool{}, Bound: map[string][]Bound{}}
+	v = view{Now: now, Settle: e.settle, Leaving: map[string]bool{}, Bound: map[string][]Bound{}, Free: map[string]int64{}}
 	e.cfg.DB.View(func(r store.Reader) error {
 		if v.Service, ok = cluster.Services.Get(r, key); !ok || v.Service.Status == "INACTIVE" {
 			ok = false
@@ -20,6 +21,9 @@ func (e *Engine) gather(key string, now time.Time) (v view, ok bool) {
 		}
 		for t := range cluster.Tasks.By(r, "open", key) {
 			v.Tasks = append(v.Tasks, t)
+			if _, known := v.Free[t.Node]; !known && packs(v.Service) != "" {
+				v.Free[t.Node] = free(r, t.Node, packs(v.Service))
+			}
 			if t.Instance != "" {
 				if _, seen := v.Leaving[t.Instance]; !seen {
 					i, there := cluster.Instances.Get(r, t.Scope.Key(t.Cluster, t.Instance))
@@ -44,6 +48,29 @@ func (e *Engine) gather(key string, now time.Time) (v view, ok bool) {
 		}
 	}
 	return v, ok
+}
+
+// packs is the resource by which the service packs its tasks first of all: cpu,
+// memory, or "" if it does not.
+func packs(s cluster.Service) string {
+	if len(s.PlacementStrategy) == 0 || s.PlacementStrategy[0].Type != types.PlacementStrategyTypeBinpack {
+		return ""
+	}
+	return strings.ToLower(deref(s.PlacementStrategy[0].Field))
+}
+
+// free is what a node has free of a resource.
+func free(r store.Reader, node, resource string) int64 {
+	n, _ := cluster.Nodes.Get(r, node)
+	g, _ := cluster.Ledgers.Get(r, node)
+	return amount(n.Total, resource) - amount(g.Used, resource)
+}
+
+func amount(r cluster.Resources, resource string) int64 {
+	if resource == "cpu" {
+		return r.CPU
+	}
+	return r.Memory
 }
 
 // places are the target groups that t belongs to and where it listens: those

@@ -137,6 +137,37 @@ func TestUnplaced(t *testing.T) {
 	}
 }
 
+// TestStillNoRoom: a service that waits for room says so every six hours.
+func TestStillNoRoom(t *testing.T) {
+	p := newPlatform(t)
+	p.create("web", 200) // 128 fit
+	e := New(Config{DB: p.db, SettleTime: -1})
+	said := func(at time.Time) (lines, events int) {
+		for range 20 {
+			if _, err := e.pass(p.ctx, cluster.ServiceKey(here, "c", "web"), at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.db.View(func(r store.Reader) error {
+			for e := range cluster.Events.List(r, "") {
+				if e.Action != nil && e.Action.Name == "SERVICE_TASK_PLACEMENT_FAILURE" {
+					events++
+				}
+			}
+			return nil
+		})
+		return strings.Count(p.log("web"), "was unable to place"), events
+	}
+	for _, c := range []struct {
+		after         time.Duration
+		lines, events int
+	}{{0, 1, 1}, {5 * time.Hour, 1, 1}, {7 * time.Hour, 2, 1}, {8 * time.Hour, 2, 1}} {
+		if lines, events := said(noon.Add(c.after)); lines != c.lines || events != c.events {
+			t.Errorf("after %v: %d lines, %d events, want %d, %d", c.after, lines, events, c.lines, c.events)
+		}
+	}
+}
+
 // TestLogKeepsQuiet: a complaint is not repeated within six hours.
 func TestLogKeepsQuiet(t *testing.T) {
 	p := newPlatform(t)

@@ -17,6 +17,7 @@ type view struct {
 	Leaving map[string]bool    // ids of container instances that take no part any more: DRAINING or gone
 	Bound   map[string][]Bound // by task ID: its places in target groups
 	Zones   []string           // where tasks of the service may run
+	Free    map[string]int64   // for a service that binpacks: by node ID, what is free of the resource it packs by
 }
 
 // Bound is a task's place in one target group.

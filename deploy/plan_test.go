@@ -237,6 +237,37 @@ func TestLeavingInstances(t *testing.T) {
 	}
 }
 
+// A service that packs its nodes empties those that have the most free, though
+// that unbalances the zones.
+func TestScaleInPacks(t *testing.T) {
+	sized := func(memory int64) func(*cluster.Task) {
+		return func(t *cluster.Task) { t.Reserved = cluster.Resources{CPU: 1, Memory: memory} }
+	}
+	packing := func(field string) func(*cluster.Service) {
+		return func(s *cluster.Service) {
+			s.PlacementStrategy = []types.PlacementStrategy{{Type: types.PlacementStrategyTypeBinpack, Field: &field}}
+		}
+	}
+	tasks := []cluster.Task{task("a", "new", in("us-east-1a", "n1"), sized(100)), task("b", "new", in("us-east-1a", "n1"), sized(100)),
+		task("c", "new", in("us-east-1b", "n2"), sized(100)), task("d", "new", in("us-east-1b", "n3"), sized(300))}
+	free := map[string]int64{"n1": 50, "n2": 500, "n3": 350}
+	for _, c := range []struct {
+		desired int32
+		change  func(*cluster.Service)
+		want    string
+	}{
+		{3, packing("MEMORY"), "stop d, new COMPLETED"}, // 350 + 300 is more than 500 + 100
+		{2, packing("memory"), "stop d, stop c, new COMPLETED"},
+		{1, packing("memory"), "stop d, stop c, stop a, new COMPLETED"},
+		{3, packing("cpu"), "stop c, new COMPLETED"},
+		{3, func(*cluster.Service) {}, "stop a, new COMPLETED"},
+	} {
+		if got := show(plan(view{Now: noon, Service: service(c.desired, completed, c.change), Tasks: tasks, Free: free})); got != c.want {
+			t.Errorf("%d desired: %s, want %s", c.desired, got, c.want)
+		}
+	}
+}
+
 func TestRebalance(t *testing.T) {
 	enabled := func(s *cluster.Service) { s.ZoneRebalancing = types.AvailabilityZoneRebalancingEnabled }
 	a := func(id string, change ...func(*cluster.Task)) cluster.Task {

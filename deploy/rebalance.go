@@ -52,7 +52,7 @@ func (p *planner) rebalance() {
 				newest = t
 			}
 		}
-		if scaleIn(good, 1)[0] == newest {
+		if p.scaleIn(good, 1)[0] == newest {
 			s.RebalanceAt = p.Now.Add(moveRefused)
 		}
 	case d.Extra == 0 && len(good) == desired && serving == desired && exist == desired && crowded(good, p.Zones):

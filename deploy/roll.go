@@ -3,6 +3,7 @@ package deploy
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -66,7 +67,7 @@ func (p *planner) roll() {
 
 	// More than wanted: the last word in a scale-in.
 	if extra := len(good) - count; extra > 0 {
-		for _, t := range scaleIn(good, extra) {
+		for _, t := range p.scaleIn(good, extra) {
 			p.stop(t, p.scaling(primary))
 		}
 	}
@@ -159,9 +160,19 @@ func (p *planner) stop(t *observed, reason string) {
 
 // scaleIn chooses n of the tasks to stop: those that do not serve first, then
 // from the zone, and there the node, that has the most of them, the newest
-// first. From the API reference, UpdateService: zones are kept in balance.
-func scaleIn(tasks []*observed, n int) (out []*observed) {
+// first. From the API reference, UpdateService: zones are kept in balance. A
+// service that packs its nodes ends the task whose node is then left with the
+// most free, by the developer guide's page on placement strategies.
+func (p *planner) scaleIn(tasks []*observed, n int) (out []*observed) {
 	left := slices.Clone(tasks)
+	pack, free := packs(p.c.Service), map[string]int64{}
+	maps.Copy(free, p.Free)
+	then := func(t *observed) int64 { // free on t's node without t
+		if pack == "" {
+			return 0
+		}
+		return free[t.Node] + amount(t.Reserved, pack)
+	}
 	for range n {
 		zones, nodes := map[string]int{}, map[string]int{}
 		for _, t := range left {
@@ -180,12 +191,13 @@ func scaleIn(tasks []*observed, n int) (out []*observed) {
 		i := 0
 		for j := range left {
 			a, b := left[j], left[i]
-			if c := cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(zones[b.Zone], zones[a.Zone]),
+			if c := cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(then(b), then(a)), cmp.Compare(zones[b.Zone], zones[a.Zone]),
 				cmp.Compare(nodes[b.Node], nodes[a.Node]), b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.ID, b.ID)); c < 0 {
 				i = j
 			}
 		}
 		out = append(out, left[i])
+		free[left[i].Node] = then(left[i])
 		left = slices.Delete(left, i, i+1)
 	}
 	return out

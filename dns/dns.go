@@ -39,7 +39,8 @@ const (
 // answers from memory.
 type Resolver interface {
 	// LookupA returns the IPv4 addresses of a name, which is in lower case
-	// without the last dot, as they are seen from a VPC ("" for bridge mode).
+	// without the last dot, as they are seen from where Serve was told that the
+	// query comes from.
 	// found tells a name that is there without addresses from one that is not
 	// there.
 	LookupA(ctx context.Context, vpc, name string) (addrs []netip.Addr, found bool)
@@ -82,8 +83,8 @@ func New(cfg Config) *Server {
 var ErrClosed = errors.New("dns: server closed")
 
 // Serve answers what comes to a pair of sockets, of which one may be nil, from
-// tasks of a VPC. It returns nil once they are closed, and closes them both if
-// one fails.
+// tasks of a VPC, or of another network that the Resolver knows. It returns nil
+// once they are closed, and closes them both if one fails.
 func (s *Server) Serve(pc net.PacketConn, l net.Listener, vpc string) error {
 	handler := dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) { s.handle(w, q, vpc) })
 	var servers []*dns.Server

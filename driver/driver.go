@@ -124,6 +124,7 @@ type Spec struct {
 	ReadonlyRoot    bool
 	NoNewPrivileges bool
 	Init            bool // a small init as first process, which reaps and forwards signals
+	Pause           bool // that init alone, which waits for SIGTERM: others join its namespaces; no command, user or volumes
 	CapAdd          []string
 	CapDrop         []string
 	Ulimits         []Ulimit
@@ -146,6 +147,9 @@ type Mount struct {
 	Target   string
 	ReadOnly bool
 	Options  []string // size=…, mode=… for tmpfs
+	// Fill has Create copy what the image has at Target, with owner and modes,
+	// into Source if that is an empty directory.
+	Fill bool
 }
 
 // Ulimit is one resource limit: nofile, nproc, memlock, …

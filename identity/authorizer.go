@@ -11,44 +11,85 @@ import (
 	"github.com/dhowhq/dhow/internal/awsapi"
 )
 
-// Open admits everybody, as `--auth open` says: any key is accepted. Only a
-// node's key must be genuine, for it lets its agent report on tasks of every
-// account.
+// Open admits everybody, as `--auth open` says: any key is accepted. Only keys
+// that dhow itself issued must be genuine: a node's, for it lets its agent
+// report on tasks of every account, and temporary ones, for they name their
+// holder.
 type Open struct {
-	Node Node
+	Node   Node
+	Issuer *Issuer // nil: no temporary keys were issued
 }
 
-// maxSigned bounds the body of a node's request, in bytes.
+// maxSigned bounds the body of a request whose signature is checked, in bytes.
 const maxSigned = 8 << 20
 
-// Authorize names the caller: the node whose key signed the request, else the
-// root of the account that the call is for.
+// Authorize names the caller: the node or the session whose key signed the
+// request, else the root of the account that the call is for. A session's key
+// also says which account that is.
 func (o Open) Authorize(r *http.Request, c *awsapi.Call) error {
 	if c.Principal == "" {
 		c.Principal = "arn:aws:iam::" + c.Account + ":root"
 	}
-	if c.AccessKey != "" && c.AccessKey != o.Node.AccessKeyID {
+	if c.AccessKey != "" && c.AccessKey != o.Node.AccessKeyID && !Issued(c.AccessKey) {
 		return nil // anybody: the edge has read the key already
 	}
 	s, err := Parse(r)
-	if err != nil || o.Node.AccessKeyID == "" || s.AccessKey != o.Node.AccessKeyID {
+	switch {
+	case Issued(c.AccessKey) || err == nil && Issued(s.AccessKey):
+		if err == nil {
+			err = o.session(r, s, c)
+		}
+	case err == nil && o.Node.AccessKeyID != "" && s.AccessKey == o.Node.AccessKeyID:
+		if err = verify(r, s, o.Node.SecretAccessKey, c.Service); err == nil {
+			c.Principal = o.Node.Principal()
+		}
+	default:
 		return nil // anybody
 	}
-	hash, err := payloadHash(r)
+	if err != nil {
+		return refusal(err, c.Service, s.Presigned)
+	}
+	return nil
+}
+
+// session makes c a call of the session whose key made s.
+func (o Open) session(r *http.Request, s Signature, c *awsapi.Call) error {
+	if o.Issuer == nil {
+		return errUnknownKey
+	}
+	session, secret, err := o.Issuer.find(s.AccessKey, s.Token, time.Now())
 	if err != nil {
 		return err
 	}
-	if err := Verify(r, s, o.Node.SecretAccessKey, hash, time.Now()); err != nil {
-		return refusal(err, c.Service, s.Presigned)
+	if err := verify(r, s, secret, c.Service); err != nil {
+		return err
 	}
-	c.Principal = o.Node.Principal()
+	c.Account, c.Principal = session.Account, session.Principal()
 	return nil
+}
+
+// verify checks that secret signed r and its body.
+func verify(r *http.Request, s Signature, secret, service string) error {
+	hash, err := payloadHash(r, s, service)
+	if err != nil {
+		return err
+	}
+	return Verify(r, s, secret, hash, time.Now())
 }
 
 // payloadHash is the hash of the body, which it reads and puts back. What
 // X-Amz-Content-Sha256 says besides does not count: the body would not be
-// signed.
-func payloadHash(r *http.Request) (string, error) {
+// signed. S3 alone lets bodies go unsigned, or signed in pieces, and compares
+// them with that header itself.
+func payloadHash(r *http.Request, s Signature, service string) (string, error) {
+	if service == "s3" {
+		if said := r.Header.Get("X-Amz-Content-Sha256"); said != "" {
+			return said, nil
+		}
+		if s.Presigned {
+			return "UNSIGNED-PAYLOAD", nil
+		}
+	}
 	if r.Body == nil {
 		r.Body = http.NoBody
 	}

@@ -8,11 +8,14 @@ import (
 	"github.com/dhowhq/dhow/internal/awsapi/model"
 )
 
-// refusal is what the service of that model says of an error of Parse or
-// Verify. Services that speak JSON have one name and status for it, those that
+// refusal is what the service of that model says of an error of Parse, Verify
+// or Issuer.find. Services that speak JSON have one name and status for it, those that
 // speak the query protocol and XML others, and EC2 and S3 names of their own:
 // "Common Errors" and "Error responses" of their API references.
 func refusal(err error, service string, presigned bool) *awsapi.Error {
+	if said := (*awsapi.Error)(nil); errors.As(err, &said) {
+		return said
+	}
 	switch service {
 	case "ec2":
 		return refusalEC2(err)
@@ -21,23 +24,33 @@ func refusal(err error, service string, presigned bool) *awsapi.Error {
 	}
 	info, ok := model.Lookup(service)
 	speaks := func(p string) bool { return ok && info.Protocols[0] == p }
+	query := speaks("query") || speaks("rest-xml")
 	e := &awsapi.Error{Code: "InvalidSignatureException", Message: err.Error(), Status: http.StatusForbidden}
 	incomplete := "IncompleteSignatureException"
 	switch {
-	case speaks("query") || speaks("rest-xml"):
+	case query:
 		e.Code, incomplete = "SignatureDoesNotMatch", "IncompleteSignature"
 	case !speaks("rest-json"):
 		e.Status = http.StatusBadRequest
 	}
-	if errors.Is(err, ErrIncomplete) {
+	switch {
+	case errors.Is(err, ErrIncomplete):
 		e.Code, e.Status = incomplete, http.StatusBadRequest
+	case errors.Is(err, ErrUnknownKey) && query:
+		e.Code = "InvalidClientTokenId"
+	case errors.Is(err, ErrUnknownKey):
+		e.Code = "UnrecognizedClientException"
+	case errors.Is(err, ErrExpiredKey) && query:
+		e.Code = "ExpiredToken"
+	case errors.Is(err, ErrExpiredKey):
+		e.Code = "ExpiredTokenException"
 	}
 	return e
 }
 
 func refusalEC2(err error) *awsapi.Error {
 	switch {
-	case errors.Is(err, ErrExpired), errors.Is(err, ErrEarly):
+	case errors.Is(err, ErrExpired), errors.Is(err, ErrEarly), errors.Is(err, ErrExpiredKey):
 		return &awsapi.Error{Code: "RequestExpired", Message: "Request has expired.", Status: http.StatusBadRequest}
 	case errors.Is(err, ErrIncomplete):
 		return &awsapi.Error{Code: "IncompleteSignature", Message: err.Error(), Status: http.StatusBadRequest}
@@ -49,6 +62,10 @@ func refusalS3(err error, presigned bool) *awsapi.Error {
 	e := &awsapi.Error{Code: "SignatureDoesNotMatch", Status: http.StatusForbidden,
 		Message: "The request signature we calculated does not match the signature you provided. Check your key and signing method."}
 	switch {
+	case errors.Is(err, ErrUnknownKey):
+		e.Code, e.Message = "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."
+	case errors.Is(err, ErrExpiredKey):
+		e.Code, e.Message, e.Status = "ExpiredToken", "The provided token has expired.", http.StatusBadRequest
 	case errors.Is(err, ErrUnsigned):
 		e.Code, e.Message = "AccessDenied", "There were headers present in the request which were not signed"
 	case presigned && errors.Is(err, ErrExpired):

@@ -1,5 +1,6 @@
-// Package identity owns who calls: principals, their keys and the signatures
-// that prove them. Policies and roles join it later.
+// Package identity owns who calls: principals, their keys, lasting and
+// temporary, and the signatures that prove them. Policies and roles join it
+// later.
 package identity
 
 import (

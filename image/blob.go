@@ -114,7 +114,7 @@ func (s *Store) keep(tmp, digest string) error {
 // putBytes keeps b as content, durably, and returns its digest.
 func (s *Store) putBytes(b []byte) (string, error) {
 	digest := Digest(b)
-	tmp := filepath.Join(s.cfg.Dir, "uploads", "put-"+cluster.NewID())
+	tmp := filepath.Join(s.cfg.Dir, "puts", cluster.NewID()) // out of the sweep's way, which removes old uploads
 	if err := writeSynced(tmp, b); err != nil {
 		os.Remove(tmp)
 		return "", err

@@ -91,7 +91,11 @@ func Open(c Config) (*Store, error) {
 		c.Grace = 24 * time.Hour
 	}
 	s := &Store{cfg: c, db: c.DB, log: c.Log, uploads: map[string]*upload{}}
-	for _, d := range []string{"blobs/sha256", "uploads"} {
+	// What an earlier process was putting is nobody's.
+	if err := os.RemoveAll(filepath.Join(c.Dir, "puts")); err != nil {
+		return nil, fmt.Errorf("image directory: %w", err)
+	}
+	for _, d := range []string{"blobs/sha256", "uploads", "puts"} {
 		if err := os.MkdirAll(filepath.Join(c.Dir, d), 0o700); err != nil {
 			return nil, fmt.Errorf("image directory: %w", err)
 		}

@@ -124,7 +124,7 @@ func (m *Linux) make(ctx context.Context, e Endpoint) (_ *endpoint, err error) {
 		return nil, err
 	}
 	m.forgetFlows(e)
-	if err := m.records.write(change{Endpoint: &made.rec}); err != nil {
+	if err := m.records.Put(endpointPrefix+e.ID, made.rec); err != nil {
 		return nil, err
 	}
 	m.mu.Lock()
@@ -253,7 +253,7 @@ func (m *Linux) remove(id string) error {
 	if e == nil {
 		return nil
 	}
-	if err := m.records.write(change{EndpointGone: id}); err != nil {
+	if err := m.records.Delete(endpointPrefix + id); err != nil {
 		// A record without a namespace does no harm, the next Open drops it.
 		m.log.Warn("network: removal not recorded", "endpoint", id, "err", err)
 	}

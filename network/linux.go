@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"github.com/dhowhq/dhow/internal/register"
 )
 
 // Config says how Open makes a Manager.
@@ -51,7 +53,7 @@ type Linux struct {
 
 	slots   chan struct{} // one for each namespace being made
 	ports   *portTable
-	records *records
+	records *register.Register
 }
 
 var _ Manager = (*Linux)(nil)
@@ -140,12 +142,14 @@ func Open(ctx context.Context, cfg Config) (*Linux, error) {
 		return nil, fmt.Errorf("network: %w", err)
 	}
 	m.ports = newPortTable(m)
-	m.records, err = readRecords(name.records(), m.log)
+	var vpcs []vpcRecord
+	var endpoints []endpointRecord
+	m.records, vpcs, endpoints, err = readRecords(name.records(), m.log)
 	if err == nil {
 		m.mtu, err = uplinkMTU(m.host)
 	}
 	if err == nil {
-		err = m.takeUp(ctx)
+		err = m.takeUp(vpcs, endpoints)
 	}
 	if err != nil {
 		m.Close()
@@ -164,7 +168,7 @@ func (m *Linux) Close() error {
 	m.vpcs = map[string]*vpc{}
 	m.ports.close()
 	if m.records != nil {
-		m.records.close()
+		m.records.Close()
 	}
 	m.host.close()
 	return m.home.Close()

@@ -70,6 +70,10 @@ func testHost(t testing.TB) string {
 	}
 	defer home.Close()
 	err = newSpace(int(home.Fd()), path, func(h *netlink.Handle) error {
+		// A new namespace has this from the machine's, where others may forward.
+		if err := setSysctl("ipv4/ip_forward", "0", false); err != nil {
+			return err
+		}
 		return h.LinkSetUp(device(loopbackIndex))
 	})
 	if err != nil {

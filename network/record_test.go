@@ -1,79 +1,47 @@
 package network
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
-	"net/netip"
-	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
+
+	"github.com/dhowhq/dhow/internal/register"
 )
 
 func TestRecords(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "network", "records.jsonl")
 	log := slog.New(slog.DiscardHandler)
-	open := func() *records {
-		t.Helper()
-		r, err := readRecords(path, log)
-		if err != nil {
+	r, vpcs, endpoints, err := readRecords(path, log)
+	if err != nil || len(vpcs)+len(endpoints) != 0 {
+		t.Fatal(vpcs, endpoints, err)
+	}
+	e := endpointRecord{Endpoint: awsvpc("t7", "172.31.0.10/20"), Device: "dt7"}
+	for name, value := range map[string]any{
+		"vpc/vpc-1": vpcRecord{VPC: vpcOne, Device: "dh0"}, "endpoint/t7": e,
+		"endpoint/bad": "not an endpoint", "vpc/bad": 7, // left out, and not met again
+	} {
+		if err := r.Put(name, value); err != nil {
 			t.Fatal(err)
 		}
-		return r
 	}
-	write := func(r *records, c change) {
-		t.Helper()
-		if err := r.write(c); err != nil {
+	for range 2 { // as it is after a crash, and as it was left
+		r.Close()
+		if r, vpcs, endpoints, err = readRecords(path, log); err != nil {
 			t.Fatal(err)
 		}
-	}
-	r := open()
-	write(r, change{VPC: &vpcRecord{VPC: vpcOne, Device: "dh0"}})
-	write(r, change{VPC: &vpcRecord{VPC: VPC{ID: "vpc-2", CIDR: vpcOne.CIDR}}})
-	write(r, change{VPCGone: "vpc-2"})
-	for i := range 3 * rewriteAbove { // history, which must not grow for ever
-		id := fmt.Sprint("t", i)
-		write(r, change{Endpoint: &endpointRecord{Endpoint: awsvpc(id, "172.31.0.10/20"), Device: "d" + id}})
-		if i != 7 {
-			write(r, change{EndpointGone: id})
+		if len(vpcs) != 1 || vpcs[0].VPC != vpcOne || vpcs[0].Device != "dh0" {
+			t.Errorf("VPCs %+v", vpcs)
+		}
+		if len(endpoints) != 1 || !reflect.DeepEqual(endpoints[0], e) {
+			t.Errorf("endpoints %+v", endpoints)
 		}
 	}
-	r.close()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+	r.Close()
+	if _, left, err := register.Open(path, log); err != nil || len(left) != 2 {
+		t.Errorf("%d records are left, %v", len(left), err)
 	}
-	if lines := bytes.Count(b, []byte("\n")); lines > rewriteAbove+10 {
-		t.Errorf("the file has %d lines for 2 records", lines)
-	}
-	check := func(r *records) {
-		t.Helper()
-		if len(r.vpcs) != 1 || r.vpcs["vpc-1"].VPC != vpcOne || r.vpcs["vpc-1"].Device != "dh0" {
-			t.Errorf("VPCs %+v", r.vpcs)
-		}
-		e := r.endpoints["t7"]
-		if len(r.endpoints) != 1 || e.Device != "dt7" || e.Address != netip.MustParsePrefix("172.31.0.10/20") {
-			t.Errorf("endpoints %+v", r.endpoints)
-		}
-	}
-	r = open()
-	check(r)
-	r.close()
-	// A torn line is left out and does not spoil the next.
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.WriteString(`{"EndpointGone":"t7`)
-	f.Close()
-	r = open()
-	check(r)
-	write(r, change{EndpointGone: "t7"})
-	r.close()
-	if r = open(); len(r.endpoints) != 0 {
-		t.Errorf("endpoints %+v", r.endpoints)
-	}
-	r.close()
 }
 
 func TestFileName(t *testing.T) {

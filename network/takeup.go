@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,11 +15,11 @@ import (
 // takeUp makes what an earlier Manager left known to this one. A record says
 // that a thing is complete; what has no record, or lacks what its record says,
 // is cleared away.
-func (m *Linux) takeUp(ctx context.Context) error {
-	if err := m.takeUpVPCs(); err != nil {
+func (m *Linux) takeUp(vpcs []vpcRecord, endpoints []endpointRecord) error {
+	if err := m.takeUpVPCs(vpcs); err != nil {
 		return err
 	}
-	if err := m.takeUpEndpoints(); err != nil {
+	if err := m.takeUpEndpoints(endpoints); err != nil {
 		return err
 	}
 	if err := m.clearDebris(); err != nil {
@@ -40,8 +39,8 @@ func (m *Linux) takeUp(ctx context.Context) error {
 	return nil
 }
 
-func (m *Linux) takeUpVPCs() error {
-	for _, rec := range maps.Clone(m.records.vpcs) {
+func (m *Linux) takeUpVPCs(recs []vpcRecord) error {
+	for _, rec := range recs {
 		file, err := vpcFile(rec.ID)
 		if err != nil {
 			return err
@@ -50,7 +49,7 @@ func (m *Linux) takeUpVPCs() error {
 		v, err := m.findVPC(rec, path)
 		if err != nil {
 			m.log.Warn("network: a VPC's router is gone, it is made again when it is needed", "vpc", rec.ID, "err", err)
-			if err := m.records.write(change{VPCGone: rec.ID}); err != nil {
+			if err := m.records.Delete(vpcPrefix + rec.ID); err != nil {
 				return err
 			}
 			continue
@@ -70,8 +69,8 @@ func (m *Linux) findVPC(rec vpcRecord, path string) (*vpc, error) {
 	return m.openRouter(rec, path)
 }
 
-func (m *Linux) takeUpEndpoints() error {
-	for _, rec := range maps.Clone(m.records.endpoints) {
+func (m *Linux) takeUpEndpoints(recs []endpointRecord) error {
+	for _, rec := range recs {
 		file, err := fileName(rec.ID)
 		if err != nil {
 			return err
@@ -86,7 +85,7 @@ func (m *Linux) takeUpEndpoints() error {
 		}
 		if !isSpace(e.path) || rec.Mode != None && e.vpc == nil {
 			m.log.Warn("network: an endpoint's namespace or router is gone", "endpoint", rec.ID)
-			if err := m.records.write(change{EndpointGone: rec.ID}); err != nil {
+			if err := m.records.Delete(endpointPrefix + rec.ID); err != nil {
 				return err
 			}
 			continue
@@ -190,8 +189,8 @@ func (m *Linux) Purge(ctx context.Context) error {
 		v.router.close()
 	}
 	clear(m.vpcs)
-	m.records.clear()
 	errs := errors.Join(
+		m.records.Clear(),
 		m.dropSpaces(nil),
 		m.dropUplinks(nil),
 		m.stopForwarding(),

@@ -69,7 +69,7 @@ func (m *Linux) ensureVPC(ctx context.Context, v VPC) (err error) {
 	if err := m.enlist(made); err != nil {
 		return fmt.Errorf("write the host's rules: %w", err)
 	}
-	if err := m.records.write(change{VPC: &rec}); err != nil {
+	if err := m.records.Put(vpcPrefix+rec.ID, rec); err != nil {
 		m.delist(made)
 		return err
 	}
@@ -131,7 +131,7 @@ func (m *Linux) removeVPC(id string) error {
 		return err
 	}
 	err = errors.Join(
-		m.records.write(change{VPCGone: id}),
+		m.records.Delete(vpcPrefix+id),
 		m.delist(v),
 		m.removeUplink(v.rec),
 		dropSpace(m.routerPath(file)),

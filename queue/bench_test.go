@@ -37,7 +37,7 @@ func BenchmarkDepth(b *testing.B) {
 	}
 	e, j, q := open()
 	ctx, cancel := context.WithCancel(b.Context())
-	go e.maintain(ctx)
+	go pointsOf(ctx, e)
 	messages := make([]Message, 1000)
 	for i := range messages {
 		messages[i] = Message{Body: strings.Repeat("x", 100)}
@@ -101,4 +101,16 @@ func resident(b *testing.B) float64 {
 	var size, pages float64
 	fmt.Sscan(string(data), &size, &pages)
 	return pages * float64(os.Getpagesize()) / (1 << 20)
+}
+
+// pointsOf makes checkpoints where they are due.
+func pointsOf(ctx context.Context, e *Engine) {
+	for ctx.Err() == nil {
+		for _, s := range e.open() {
+			if s.wantsPoint() {
+				s.checkpoint(ctx)
+			}
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 }

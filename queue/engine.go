@@ -176,6 +176,11 @@ func (e *Engine) maintain(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		if n%60 == 0 {
+			if err := e.clearGraves(ctx, "", millis()-DeleteInterval.Milliseconds()); err != nil && ctx.Err() == nil {
+				e.log.Warn("cannot forget names of deleted queues, will retry", "err", err)
+			}
+		}
 		for _, s := range e.open() {
 			if q, err := e.byID(s.id); n%10 == 0 && err == nil {
 				s.counts(&q.Definition) // lets old messages go

@@ -57,6 +57,9 @@ func (e *Engine) Remove(ctx context.Context, scope cluster.Scope, name string) e
 			return ErrNoQueue
 		}
 		Definitions.Delete(tx, d.key())
+		for m := range moves.By(tx, "source", d.ARN()) {
+			moves.Delete(tx, m.Handle)
+		}
 		return graves.Put(tx, grave{Scope: scope, Name: name, At: millis()})
 	})
 	if err != nil {
@@ -97,16 +100,31 @@ func (e *Engine) Reset(ctx context.Context, account string) error {
 			return err
 		}
 	}
-	return e.cfg.DB.Update(ctx, func(tx *store.Tx) error {
-		n := 0
-		for g := range graves.List(tx, account+"/") {
-			if n++; n > 90 {
-				break
+	return e.clearGraves(ctx, account+"/", millis()+1)
+}
+
+// clearGraves forgets names that were given up before a time.
+func (e *Engine) clearGraves(ctx context.Context, prefix string, before int64) error {
+	for left := true; left; {
+		err := e.cfg.DB.Update(ctx, func(tx *store.Tx) error {
+			n := 0
+			for g := range graves.List(tx, prefix) {
+				if g.At >= before {
+					continue
+				}
+				if n++; n > 90 { // a transaction has room for a hundred rows
+					break
+				}
+				graves.Delete(tx, g.Scope.Key(g.Name))
 			}
-			graves.Delete(tx, g.Scope.Key(g.Name))
+			left = n > 90
+			return nil
+		})
+		if err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // Queue is one queue, as it was defined when it was looked up. It is an API.

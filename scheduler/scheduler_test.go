@@ -14,7 +14,7 @@ import (
 )
 
 func node(id string, cpu, mem int64, with ...func(*Candidate)) Candidate {
-	c := Candidate{ID: id, Total: cluster.Resources{CPU: cpu, Memory: mem}, Connected: true}
+	c := Candidate{Slot: -1, CPU: cpu, Memory: mem, Connected: true, Details: &Details{ID: id}}
 	for _, w := range with {
 		w(&c)
 	}
@@ -25,10 +25,10 @@ func attr(name, value string) func(*Candidate) {
 	return func(c *Candidate) { c.Attributes = append(c.Attributes, types.Attribute{Name: &name, Value: &value}) }
 }
 func used(cpu, mem int64, ports ...string) func(*Candidate) {
-	return func(c *Candidate) { c.Used = cluster.Resources{CPU: cpu, Memory: mem, Ports: ports} }
+	return func(c *Candidate) { c.CPU, c.Memory, c.Ports = c.CPU-cpu, c.Memory-mem, ports }
 }
 func group(tasks, ofGroup int) func(*Candidate) {
-	return func(c *Candidate) { c.Tasks, c.GroupTasks = tasks, ofGroup }
+	return func(c *Candidate) { c.Tasks, c.Groups = tasks, map[string]int{"": ofGroup, "other": 7} }
 }
 func silent(c *Candidate) { c.Connected = false }
 func ours(c *Candidate)   { c.AnyCapability = true }
@@ -67,7 +67,7 @@ func TestPlace(t *testing.T) {
 		{"port taken", Request{Count: 1, Need: need(0, 0, "80/tcp")}, []Candidate{node("a", 1, 1, used(0, 0, "80/tcp"))}, "", ReasonPorts},
 		{"other protocol", Request{Count: 1, Need: need(0, 0, "80/udp")}, []Candidate{node("a", 1, 1, used(0, 0, "80/tcp"))}, "a", ""},
 		{"port once a node", Request{Count: 3, Need: need(0, 0, "80/tcp")}, []Candidate{node("a", 1, 1), node("b", 1, 1)}, "a b", ReasonPorts + " " + ReasonPorts},
-		{"reserved port", Request{Count: 1, Need: need(0, 0, "22/tcp")}, []Candidate{node("a", 1, 1, func(c *Candidate) { c.Total.Ports = []string{"22/tcp"} })}, "", ReasonPorts},
+		{"reserved port", Request{Count: 1, Need: need(0, 0, "22/tcp")}, []Candidate{node("a", 1, 1, func(c *Candidate) { c.Ports = []string{"22/tcp"} })}, "", ReasonPorts},
 		{"agent away", Request{Count: 1}, []Candidate{node("a", 1, 1, silent)}, "", ReasonAgent},
 		{"attribute", Request{Count: 1, Requires: []types.Attribute{{Name: ptr("gpu")}}}, []Candidate{node("a", 1, 1), node("b", 1, 1, attr("gpu", ""))}, "b", ""},
 		{"attribute's value", Request{Count: 1, Requires: []types.Attribute{{Name: ptr("disk"), Value: ptr("ssd")}}}, []Candidate{node("a", 1, 1, attr("disk", "hdd"))}, "", ReasonAttribute},
@@ -106,6 +106,13 @@ func TestPlace(t *testing.T) {
 	}
 }
 
+func show(nodes []Candidate) (s string) {
+	for _, n := range nodes {
+		s += fmt.Sprintln(n, *n.Details)
+	}
+	return s
+}
+
 // Whatever is asked: no node gets more than it has, no port is given twice, no
 // rule is broken, and what is left unplaced fits nowhere.
 func TestPlaceProperties(t *testing.T) {
@@ -116,13 +123,14 @@ func TestPlaceProperties(t *testing.T) {
 			n := node(fmt.Sprint("n", i), rapid.Int64Range(0, 50).Draw(t, "cpu"), rapid.Int64Range(0, 50).Draw(t, "mem"),
 				attr(zone, rapid.SampledFrom([]string{"a", "b"}).Draw(t, "zone")))
 			n.Connected = rapid.IntRange(0, 5).Draw(t, "connected") > 0
-			n.Used = need(rapid.Int64Range(0, 20).Draw(t, "usedCPU"), rapid.Int64Range(0, 20).Draw(t, "usedMem"), ports.Draw(t, "usedPorts")...)
-			n.GroupTasks = rapid.IntRange(0, 2).Draw(t, "group")
-			n.Tasks = n.GroupTasks + rapid.IntRange(0, 2).Draw(t, "tasks")
+			used(rapid.Int64Range(0, 20).Draw(t, "usedCPU"), rapid.Int64Range(0, 20).Draw(t, "usedMem"), ports.Draw(t, "usedPorts")...)(&n)
+			n.Groups = map[string]int{"g": rapid.IntRange(0, 2).Draw(t, "group")}
+			n.Tasks = n.Groups["g"] + rapid.IntRange(0, 2).Draw(t, "tasks")
 			nodes = append(nodes, n)
 		}
 		req := Request{
 			Count:    rapid.IntRange(0, 12).Draw(t, "count"),
+			Group:    "g",
 			Need:     need(rapid.Int64Range(0, 20).Draw(t, "needCPU"), rapid.Int64Range(0, 20).Draw(t, "needMem"), ports.Draw(t, "ports")...),
 			Strategy: rapid.SampledFrom([][]Strategy{nil, {{Random, ""}}, {{Binpack, "cpu"}}, {{Spread, "attribute:" + zone}, {Binpack, "memory"}}, {{Spread, "instanceId"}}}).Draw(t, "strategy"),
 		}
@@ -130,9 +138,9 @@ func TestPlaceProperties(t *testing.T) {
 		if distinct {
 			req.Constraints = []Constraint{{Distinct: true}}
 		}
-		before := fmt.Sprint(nodes)
+		before := show(nodes)
 		choices, reasons := Place(req, nodes, rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0)))
-		if fmt.Sprint(nodes) != before {
+		if show(nodes) != before {
 			t.Fatal("Place changed its arguments")
 		}
 		placed := map[string]int64{}
@@ -145,21 +153,21 @@ func TestPlaceProperties(t *testing.T) {
 			if k > 0 && !n.Connected {
 				t.Fatal("placed on a node whose agent is away")
 			}
-			if k > 0 && (n.Used.CPU+k*req.Need.CPU > n.Total.CPU || n.Used.Memory+k*req.Need.Memory > n.Total.Memory) {
+			if k > 0 && (k*req.Need.CPU > n.CPU || k*req.Need.Memory > n.Memory) {
 				t.Fatalf("node %s is overcommitted: %d tasks", n.ID, k)
 			}
 			taken := len(req.Need.Ports) > 0 && k > 0
 			for _, p := range req.Need.Ports {
-				taken = taken || slices.Contains(n.Used.Ports, p)
-				if k > 1 || k == 1 && slices.Contains(n.Used.Ports, p) {
+				taken = taken || slices.Contains(n.Ports, p)
+				if k > 1 || k == 1 && slices.Contains(n.Ports, p) {
 					t.Fatalf("port %s is given twice on %s", p, n.ID)
 				}
 			}
-			if distinct && (k > 1 || k == 1 && n.GroupTasks > 0) {
+			if distinct && (k > 1 || k == 1 && n.Groups["g"] > 0) {
 				t.Fatalf("%s has two tasks of the group", n.ID)
 			}
-			full := distinct && int(k)+n.GroupTasks > 0
-			if n.Connected && !taken && !full && n.Used.CPU+(k+1)*req.Need.CPU <= n.Total.CPU && n.Used.Memory+(k+1)*req.Need.Memory <= n.Total.Memory {
+			full := distinct && int(k)+n.Groups["g"] > 0
+			if n.Connected && !taken && !full && (k+1)*req.Need.CPU <= n.CPU && (k+1)*req.Need.Memory <= n.Memory {
 				fitsOne = true
 			}
 		}
@@ -174,6 +182,66 @@ func TestPlaceProperties(t *testing.T) {
 		for _, r := range reasons {
 			if r.Code == "" {
 				t.Fatalf("no reason for %s", r.Node)
+			}
+		}
+	})
+}
+
+// Each choice is the best that there is at its turn, among all nodes.
+func TestPlaceIsGreedy(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var nodes []Candidate
+		for i := range rapid.IntRange(1, 40).Draw(t, "nodes") {
+			nodes = append(nodes, node(fmt.Sprint("n", i), rapid.Int64Range(0, 30).Draw(t, "cpu"), rapid.Int64Range(0, 30).Draw(t, "mem"),
+				attr(zone, fmt.Sprint(rapid.IntRange(0, 3).Draw(t, "zone"))), attr("rack", fmt.Sprint(rapid.IntRange(0, 12).Draw(t, "rack"))),
+				group(rapid.IntRange(2, 5).Draw(t, "tasks"), rapid.IntRange(0, 2).Draw(t, "group"))))
+		}
+		req := Request{Count: rapid.IntRange(1, 12).Draw(t, "count"), Need: need(3, 2), Strategy: rapid.SampledFrom([][]Strategy{
+			nil, {{Binpack, "cpu"}}, {{Spread, "attribute:" + zone}, {Binpack, "memory"}}, {{Spread, "instanceId"}},
+			{{Spread, "attribute:rack"}, {Spread, "attribute:" + zone}}, {{Binpack, "memory"}, {Spread, "attribute:rack"}},
+		}).Draw(t, "strategy")}
+		choices, _ := Place(req, nodes, rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0)))
+		rules := req.Strategy
+		if rules == nil {
+			rules = defaultStrategy
+		}
+		placed := make([]int64, len(nodes))
+		rank := func(i int) (out []int64) {
+			for _, s := range rules {
+				switch name, spreads := strings.CutPrefix(s.Field, "attribute:"); {
+				case spreads:
+					sum := int64(0)
+					mine, _ := nodes[i].attribute(name)
+					for j, o := range nodes {
+						if v, _ := o.attribute(name); v == mine {
+							sum += int64(o.Groups[""]) + placed[j]
+						}
+					}
+					out = append(out, sum)
+				case s.Kind == Spread:
+					out = append(out, int64(nodes[i].Groups[""])+placed[i])
+				case s.Field == "cpu":
+					out = append(out, nodes[i].CPU-placed[i]*req.Need.CPU)
+				default:
+					out = append(out, nodes[i].Memory-placed[i]*req.Need.Memory)
+				}
+			}
+			return append(out, int64(nodes[i].Tasks)+placed[i])
+		}
+		fits := func(i int) bool {
+			return nodes[i].CPU >= (placed[i]+1)*req.Need.CPU && nodes[i].Memory >= (placed[i]+1)*req.Need.Memory
+		}
+		for n, c := range choices {
+			for i := range nodes {
+				if fits(i) && slices.Compare(rank(i), rank(c.Index)) < 0 {
+					t.Fatalf("choice %d is %s, of rank %v; %s has %v", n, c.Node, rank(c.Index), nodes[i].ID, rank(i))
+				}
+			}
+			placed[c.Index]++
+		}
+		for i := range nodes {
+			if len(choices) < req.Count && fits(i) {
+				t.Fatalf("%d of %d were placed, and %s has room", len(choices), req.Count, nodes[i].ID)
 			}
 		}
 	})

@@ -29,6 +29,7 @@ type Reader interface {
 
 // Tx is a read-write transaction. It reads its own writes.
 type Tx struct {
+	db     *DB
 	base   *state
 	reads  []read
 	writes []write
@@ -36,6 +37,7 @@ type Tx struct {
 	fork   *state // base with writes; nil until List, By or Len need it
 	edit   *edit
 	done   bool
+	after  []func()
 }
 
 // read is a row that a transaction saw; row is nil if there was none.
@@ -67,40 +69,57 @@ func (db *DB) Update(ctx context.Context, f func(tx *Tx) error) error {
 			db.retries.Add(1)
 			base, mark = db.queue.snapshot()
 		}
-		p, err := db.attempt(f, base, &mark, n >= patience)
-		switch {
-		case err == errRetry:
-			continue
-		case p != nil:
-			err = p.wait(ctx)
-		case mark != nil:
-			// What f saw may be on its way; if it never arrives, f must see
-			// what is there instead.
-			select {
-			case <-mark.done:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			if mark.err != nil {
-				continue
-			}
-		}
-		if err != errRetry {
+		if err := db.attempt(ctx, f, &Tx{db: db, base: base}, mark, n >= patience); err != errRetry {
 			return err
 		}
 	}
 	return ErrConflict
 }
 
-// attempt runs f over base, or over the newest state with no other writer
+// After has f called when it is known what becomes of what the function that got
+// tx has written: it is committed, or refused, and then the function may run
+// again with another Tx; or nobody waits for it any more.
+func (tx *Tx) After(f func()) {
+	tx.check()
+	tx.after = append(tx.after, f)
+}
+
+// attempt runs f once and waits until what it wrote, if anything, is committed.
+func (db *DB) attempt(ctx context.Context, f func(tx *Tx) error, tx *Tx, mark *batch, alone bool) error {
+	defer func() {
+		for _, f := range tx.after {
+			f()
+		}
+	}()
+	p, err := db.run(f, tx, &mark, alone)
+	switch {
+	case err == errRetry:
+		return err
+	case p != nil:
+		return p.wait(ctx)
+	case mark != nil:
+		// What f saw may be on its way; if it never arrives, f must see
+		// what is there instead.
+		select {
+		case <-mark.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if mark.err != nil {
+			return errRetry
+		}
+	}
+	return err
+}
+
+// run runs f over tx's base, or over the newest state with no other writer
 // around, and queues what it wrote, if anything.
-func (db *DB) attempt(f func(tx *Tx) error, base *state, mark **batch, alone bool) (*pending, error) {
+func (db *DB) run(f func(tx *Tx) error, tx *Tx, mark **batch, alone bool) (*pending, error) {
 	if alone {
 		db.queue.turn.Lock()
 		defer db.queue.turn.Unlock()
-		base, *mark = db.queue.snapshot()
+		tx.base, *mark = db.queue.snapshot()
 	}
-	tx := &Tx{base: base}
 	err := f(tx)
 	tx.done = true
 	if err != nil || len(tx.writes) == 0 {

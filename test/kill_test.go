@@ -77,10 +77,17 @@ func TestKill9(t *testing.T) {
 	}
 	// The containers that ran before either still run, being the same, or
 	// were replaced by the deployment, which goes on at once.
+	same := 0
 	for id, runtime := range s.runningContainers(t) {
-		if was, ok := before[id]; ok && was != runtime {
+		switch was, ok := before[id]; {
+		case ok && was != runtime:
 			t.Errorf("task %s runs in container %s, before the kill it was %s", id, runtime, was)
+		case ok:
+			same++
 		}
+	}
+	if same == 0 {
+		t.Error("none of the tasks from before the kill runs: this has shown nothing of their containers")
 	}
 	s.stable(t, 90*time.Second)
 	eventually(t, 30*time.Second, func() error {

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -16,6 +17,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/dhowhq/dhow/driver/containerd"
+	"github.com/dhowhq/dhow/network"
 )
 
 // dhow is the binary under test, hello the program that services run.
@@ -93,8 +97,25 @@ type platform struct {
 // startPlatform starts `dhow up` over dir on a port of the kernel's choice and
 // waits until it is ready.
 func startPlatform(dir string, args ...string) (*platform, error) {
+	if err := claim(dir); err != nil {
+		return nil, err
+	}
 	p := &platform{dir: dir, args: args, errs: new(lockedBuffer)}
 	return p, p.start("127.0.0.1:0")
+}
+
+// claim marks a data directory as this run's, and removes what runs that were
+// killed have left of theirs.
+func claim(dir string) error {
+	dead, err := containerd.Claim(dir)
+	for _, dir := range dead {
+		n, nerr := network.Open(context.Background(), network.Config{DataDir: filepath.Join(dir, "network")})
+		if nerr == nil {
+			nerr = errors.Join(n.Purge(context.Background()), n.Close(), os.RemoveAll(dir))
+		}
+		err = errors.Join(err, nerr)
+	}
+	return err
 }
 
 func (p *platform) start(listen string) error {

@@ -33,8 +33,11 @@ func TestScripts(t *testing.T) {
 			if !ok {
 				return false, fmt.Errorf("unknown condition %q", cond)
 			}
-			if name == "terraform" {
+			switch name {
+			case "terraform":
 				return terraformPlugins() != "", nil
+			case "boto3":
+				return exec.Command("python3", "-c", "import boto3").Run() == nil, nil
 			}
 			_, err := exec.LookPath(name)
 			return err == nil, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -471,6 +472,57 @@ func TestNothingIsLost(t *testing.T) {
 			}
 			stop()
 		})
+	})
+}
+
+// fullLog has no room for a while.
+type fullLog struct {
+	journal.Log
+	full atomic.Bool
+}
+
+func (l *fullLog) Append(ctx context.Context, d journal.Durability, records ...[]byte) (journal.Seq, error) {
+	if l.full.Load() {
+		return 0, journal.ErrFull
+	}
+	return l.Log.Append(ctx, d, records...)
+}
+
+// While the disk is full, Enqueue says so, and what became of deliveries is
+// written when there is room again.
+func TestFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{policy: Policy{MaxRetries: 1, Backoff: func(int, float64) time.Duration { return time.Minute }}, send: func(context.Context, Message) error { return errors.New("no") }}
+		e, err := Open(context.Background(), w.config(mem.New()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		states, ingest := &fullLog{Log: e.states}, &fullLog{Log: e.ingest}
+		e.states, e.ingest = states, ingest
+		ctx, cancel := context.WithCancel(context.Background())
+		go e.Run(ctx)
+		states.full.Store(true)
+		enqueue(t, e, Item{[]string{"a"}, []byte("x")})
+		ingest.full.Store(true)
+		time.Sleep(10 * time.Second)
+		if err := e.Enqueue(ctx, Item{[]string{"a"}, []byte("y")}); !errors.Is(err, journal.ErrFull) {
+			t.Errorf("error %v", err)
+		}
+		if n := records(t, e.states); n != 0 {
+			t.Errorf("%d states", n)
+		}
+		states.full.Store(false)
+		ingest.full.Store(false)
+		time.Sleep(2 * time.Second)
+		if n := records(t, e.states); n != 1 {
+			t.Errorf("%d states after there was room", n)
+		}
+		enqueue(t, e, Item{[]string{"a"}, []byte("y")})
+		time.Sleep(time.Hour)
+		if len(w.buried) != 2 || records(t, e.ingest) != 0 {
+			t.Errorf("%d are dead, %d records", len(w.buried), records(t, e.ingest))
+		}
+		cancel()
 	})
 }
 

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -28,17 +29,21 @@ func (e *Engine) flushUntil(ctx context.Context) error {
 			return nil
 		case <-e.flushes:
 		}
-		if err := e.flush(ctx); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		err, wait := e.flush(ctx), lag
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, journal.ErrFull): // what was to be written is kept
+			e.cfg.Log.Warn("there is no room to write what became of deliveries, will retry", "err", err)
+			wait = time.Second
+		case err != nil:
 			e.fail(err)
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(lag):
+		case <-time.After(wait):
 		}
 	}
 }
@@ -60,6 +65,17 @@ func (e *Engine) flush(ctx context.Context) error {
 	}
 	first, trim := e.advance()
 	e.mu.Unlock()
+	err := e.write(ctx, done, states, first, trim)
+	if errors.Is(err, journal.ErrFull) {
+		e.mu.Lock()
+		e.done, e.changed = append(done, e.done...), append(changed, e.changed...)
+		e.wakeFlush()
+		e.mu.Unlock()
+	}
+	return err
+}
+
+func (e *Engine) write(ctx context.Context, done []*record, states [][]byte, first journal.Seq, trim bool) error {
 	if err := e.writeStates(ctx, states); err != nil {
 		return err
 	}

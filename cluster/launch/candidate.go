@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -12,7 +13,7 @@ import (
 
 // placement reads the request's rules.
 func placement(r Request) (scheduler.Request, error) {
-	p := scheduler.Request{Count: r.Count}
+	p := scheduler.Request{Count: r.Count, Group: r.Key(r.Cluster, r.Group)}
 	p.Need, _, _ = Need(r.Definition.Def, r.Overrides)
 	if r.LaunchType == types.LaunchTypeFargate {
 		switch {
@@ -23,15 +24,18 @@ func placement(r Request) (scheduler.Request, error) {
 		}
 		return p, nil
 	}
-	constraints := append([]types.PlacementConstraint(nil), r.Constraints...)
+	var own []types.PlacementConstraint
 	for _, c := range r.Definition.Def.PlacementConstraints {
-		constraints = append(constraints, types.PlacementConstraint{
-			Type: types.PlacementConstraintType(c.Type), Expression: c.Expression})
+		own = append(own, types.PlacementConstraint{Type: types.PlacementConstraintType(c.Type), Expression: c.Expression})
+	}
+	for _, some := range [][]types.PlacementConstraint{r.Constraints, own} { // ten of each may be
+		parsed, err := scheduler.ParseConstraints(some)
+		if err != nil {
+			return p, &Invalid{err.Error()}
+		}
+		p.Constraints = append(p.Constraints, parsed...)
 	}
 	var err error
-	if p.Constraints, err = scheduler.ParseConstraints(constraints); err != nil {
-		return p, &Invalid{err.Error()}
-	}
 	if p.Strategy, err = scheduler.ParseStrategy(r.Strategy); err != nil {
 		return p, &Invalid{err.Error()}
 	}
@@ -39,106 +43,73 @@ func placement(r Request) (scheduler.Request, error) {
 	return p, nil
 }
 
+// few is how many candidates are read from the transaction itself; more come
+// from the pool.
+const few = 64
+
 // candidates lists who may take the tasks: nodes for FARGATE, else the
-// cluster's ACTIVE instances. The rows are listed, not got: a heartbeat must
-// not make the transaction run again. What a task takes is checked by the
-// ledger, which Reserve writes.
+// cluster's ACTIVE instances. Where there are many it only says that the pool
+// has them. Rows are listed, not got: a heartbeat must not make the transaction
+// run again. What a task takes is checked by the ledger, which Reserve writes.
 func (l *launcher) candidates() {
-	l.group = l.Key(l.Cluster, l.Group)
-	l.nodes, l.homes, l.zones = nil, nil, 0
 	if l.LaunchType == types.LaunchTypeFargate {
-		l.machines()
-	} else {
-		l.instances()
-	}
-	for i, h := range l.homes {
-		if i == 0 || h.zone != l.homes[0].zone {
-			l.zones++ // more than one is all that matters
+		if l.pooled = cluster.Nodes.Len(l.tx) > few; l.pooled {
+			return
 		}
-	}
-}
-
-// machines lists the nodes that take FARGATE tasks. Nodes and ledgers come in
-// one order, and so are joined as they come.
-func (l *launcher) machines() {
-	ledgers := make([]cluster.Ledger, 0, cluster.Ledgers.Len(l.tx))
-	for g := range cluster.Ledgers.List(l.tx, "") {
-		ledgers = append(ledgers, g)
-	}
-	n := cluster.Nodes.Len(l.tx)
-	l.nodes, l.homes = make([]scheduler.Candidate, 0, n), make([]home, 0, n)
-	for n := range cluster.Nodes.List(l.tx, "") {
-		for len(ledgers) > 0 && ledgers[0].Node < n.ID {
-			ledgers = ledgers[1:]
+		for n := range cluster.Nodes.List(l.tx, "") {
+			if n.Fargate {
+				l.nodes = append(l.nodes, machineCandidate(n, l.ledger(n.ID)))
+			}
 		}
-		if !n.Fargate {
-			continue
-		}
-		var g cluster.Ledger
-		if len(ledgers) > 0 && ledgers[0].Node == n.ID {
-			g = ledgers[0]
-		}
-		c := scheduler.Candidate{ID: n.ID, Total: n.Total, Connected: n.Connected, Zone: n.Zone}
-		l.add(c, g, home{node: n.ID, zone: l.Region + n.Zone})
+		l.several = severalZones(l.nodes)
+		return
 	}
-}
-
-// instances lists the container instances that take EC2 tasks.
-func (l *launcher) instances() {
-	var is []cluster.Instance
 	for i := range cluster.Instances.List(l.tx, l.Prefix(l.Cluster)) {
-		if i.Status == types.ContainerInstanceStatusActive && l.takes(i) {
-			is = append(is, i)
+		if l.pooled = len(l.nodes) == few; l.pooled {
+			l.nodes = nil
+			return
+		}
+		if c, ok := l.instance(i); ok {
+			l.nodes = append(l.nodes, c)
 		}
 	}
-	l.nodes, l.homes = make([]scheduler.Candidate, 0, len(is)), make([]home, 0, len(is))
-	find := l.finder(len(is))
-	for _, i := range is {
-		n, g := find(i.Node)
-		if n.ID == "" {
-			continue
-		}
-		c := instanceCandidate(i, n)
-		if len(l.place.Constraints) > 0 {
-			c.Fact = facts(l.tx, i, n.ID)
-		}
-		l.add(c, g, home{node: n.ID, instance: i.ID, zone: c.Zone})
-	}
+	l.nodes = l.outside(l.nodes)
+	l.several = severalZones(l.nodes)
 }
 
-// finder is the way to the nodes and ledgers of n instances: one by one for
-// few, through a map for many. A node that is not there has no ID.
-func (l *launcher) finder(n int) func(id string) (cluster.Node, cluster.Ledger) {
-	const few = 64
-	if n <= few {
-		return func(id string) (cluster.Node, cluster.Ledger) {
-			n, _ := peek(l.tx, cluster.Nodes, id, func(n cluster.Node) bool { return n.ID == id })
-			g, _ := peek(l.tx, cluster.Ledgers, id, func(g cluster.Ledger) bool { return g.Node == id })
-			return n, g
-		}
+// instance is the candidate that i is; false if it is none.
+func (l *launcher) instance(i cluster.Instance) (c scheduler.Candidate, ok bool) {
+	n, ok := peek(l.tx, cluster.Nodes, i.Node, func(n cluster.Node) bool { return n.ID == i.Node })
+	if !ok || i.Status != types.ContainerInstanceStatusActive {
+		return c, false
 	}
-	type machine struct {
-		node   cluster.Node
-		ledger cluster.Ledger
-	}
-	all := make([]machine, 0, cluster.Nodes.Len(l.tx))
-	at := make(map[string]int, cap(all))
-	for n := range cluster.Nodes.List(l.tx, "") {
-		at[n.ID] = len(all)
-		all = append(all, machine{node: n})
-	}
-	for g := range cluster.Ledgers.List(l.tx, "") {
-		if i, ok := at[g.Node]; ok {
-			all[i].ledger = g
-		}
-	}
-	return func(id string) (cluster.Node, cluster.Ledger) {
-		i, ok := at[id]
+	return instanceCandidate(i, n, l.ledger(i.Node)), true
+}
+
+func (l *launcher) ledger(node string) cluster.Ledger {
+	g, _ := peek(l.tx, cluster.Ledgers, node, func(g cluster.Ledger) bool { return g.Node == node })
+	return g
+}
+
+// named is the container instance of that id, as peek finds it.
+func (l *launcher) named(id string) (cluster.Instance, bool) {
+	return peek(l.tx, cluster.Instances, l.Key(l.Cluster, id), func(i cluster.Instance) bool { return i.ID == id })
+}
+
+// current is c as the transaction sees it; false if it is no candidate there.
+func (l *launcher) current(c *scheduler.Candidate) (now scheduler.Candidate, ok bool) {
+	if l.LaunchType != types.LaunchTypeFargate {
+		i, ok := l.named(c.ID)
 		if !ok {
-			return cluster.Node{}, cluster.Ledger{}
+			return now, false
 		}
-		return all[i].node, all[i].ledger
+		return l.instance(i)
 	}
+	n, ok := peek(l.tx, cluster.Nodes, c.ID, func(n cluster.Node) bool { return n.ID == c.ID })
+	if !ok || !n.Fargate {
+		return now, false
+	}
+	return machineCandidate(n, l.ledger(c.ID)), true
 }
 
 // peek reads a row without making the transaction depend on it.
@@ -152,31 +123,30 @@ func peek[T any](r store.Reader, table *store.Table[T], key string, is func(T) b
 	return none, false
 }
 
-func (l *launcher) add(c scheduler.Candidate, g cluster.Ledger, h home) {
-	c.Used, c.Tasks, c.GroupTasks = g.Used, g.Tasks, g.Groups[l.group]
-	l.nodes = append(l.nodes, c)
-	l.homes = append(l.homes, h)
-}
-
-// takes reports whether i is of the launch type: EXTERNAL tasks run on
-// instances outside of EC2 alone, EC2 tasks on any.
-func (l *launcher) takes(i cluster.Instance) bool {
+// outside keeps those of the candidates that the launch type is for: EXTERNAL
+// tasks run on instances outside of EC2 alone, EC2 tasks on any.
+func (l *launcher) outside(all []scheduler.Candidate) []scheduler.Candidate {
 	if l.LaunchType != types.LaunchTypeExternal {
-		return true
+		return all
 	}
-	for _, a := range i.Attributes {
-		if a.Name != nil && *a.Name == "ecs.capability.external" {
-			return true
-		}
-	}
-	return false
+	return slices.DeleteFunc(all, func(c scheduler.Candidate) bool {
+		return !slices.ContainsFunc(c.Attributes, func(a types.Attribute) bool { return a.Name != nil && *a.Name == "ecs.capability.external" })
+	})
 }
 
-func instanceCandidate(i cluster.Instance, n cluster.Node) scheduler.Candidate {
-	c := scheduler.Candidate{
-		ID: i.ID, Total: n.Total, Zone: n.Zone, Connected: Connected(i, n),
-		Attributes: i.Attributes, AnyCapability: !n.External,
-	}
+// machineCandidate is n for FARGATE tasks. Its zone is without the region, which
+// is the task's.
+func machineCandidate(n cluster.Node, g cluster.Ledger) scheduler.Candidate {
+	return scheduler.Candidate{Slot: -1, CPU: n.Total.CPU - g.Used.CPU, Memory: n.Total.Memory - g.Used.Memory, Tasks: g.Tasks,
+		Connected: n.Connected, Zone: n.Zone,
+		Details: &scheduler.Details{ID: n.ID, Node: n.ID, Ports: slices.Concat(n.Total.Ports, g.Used.Ports), Groups: g.Groups}}
+}
+
+// instanceCandidate is i, n's membership of a cluster.
+func instanceCandidate(i cluster.Instance, n cluster.Node, g cluster.Ledger) scheduler.Candidate {
+	c := machineCandidate(n, g)
+	c.ID, c.Attributes = i.ID, i.Attributes
+	c.Connected, c.AnyCapability = Connected(i, n), !n.External
 	if n.Everyone && n.Zone != "" {
 		c.Zone = i.Region + n.Zone
 		return c
@@ -197,37 +167,42 @@ func Connected(i cluster.Instance, n cluster.Node) bool {
 
 // Facts answers the subjects of the cluster query language for an instance.
 func Facts(r store.Reader, i cluster.Instance, n cluster.Node) func(subject string) []string {
-	c := instanceCandidate(i, n)
-	c.Fact = facts(r, i, n.ID)
+	c := instanceCandidate(i, n, cluster.Ledger{})
 	for t := range cluster.Tasks.By(r, "node", n.ID) {
 		if t.Instance == i.ID && t.Last == cluster.Running {
 			c.Tasks++
 		}
 	}
-	return c.Facts
+	return c.Facts(func(subject string) []string { return fact(r, i, subject) })
 }
 
-// facts answers the subjects that need the store.
-func facts(r store.Reader, i cluster.Instance, node string) func(string) []string {
-	return func(subject string) []string {
-		switch subject {
-		case "task:group":
-			var groups []string
-			for t := range cluster.Tasks.By(r, "node", node) {
-				if t.Instance == i.ID {
-					groups = append(groups, t.Group)
-				}
-			}
-			return groups
-		case "ec2InstanceId":
-			return []string{cluster.Node{ID: node}.InstanceID()}
-		case "registeredAt":
-			return []string{i.RegisteredAt.UTC().Format(time.RFC3339)}
-		case "agentVersion":
-			if i.AgentVersion != nil && i.AgentVersion.AgentVersion != nil {
-				return []string{*i.AgentVersion.AgentVersion}
-			}
-		}
+// fact answers a subject of placement expressions that needs the store.
+func (l *launcher) fact(c *scheduler.Candidate, subject string) []string {
+	i, ok := l.named(c.ID)
+	if !ok {
 		return nil
 	}
+	return fact(l.tx, i, subject)
+}
+
+func fact(r store.Reader, i cluster.Instance, subject string) []string {
+	switch subject {
+	case "task:group":
+		var groups []string
+		for t := range cluster.Tasks.By(r, "node", i.Node) {
+			if t.Instance == i.ID {
+				groups = append(groups, t.Group)
+			}
+		}
+		return groups
+	case "ec2InstanceId":
+		return []string{cluster.Node{ID: i.Node}.InstanceID()}
+	case "registeredAt":
+		return []string{i.RegisteredAt.UTC().Format(time.RFC3339)}
+	case "agentVersion":
+		if i.AgentVersion != nil && i.AgentVersion.AgentVersion != nil {
+			return []string{*i.AgentVersion.AgentVersion}
+		}
+	}
+	return nil
 }

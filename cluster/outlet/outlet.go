@@ -65,6 +65,7 @@ func New(c Config) (*Outlet, error) {
 	return o, c.DB.View(func(r store.Reader) error {
 		for e := range cluster.Events.List(r, "") {
 			o.recent.add(e)
+			cluster.EmitAfter(e.ID)
 		}
 		return nil
 	})

@@ -118,6 +118,44 @@ func TestDelivery(t *testing.T) {
 	}
 }
 
+// Events of one resource stay in order although the clock was set back since
+// the process before wrote its last ones.
+func TestClockSetBack(t *testing.T) {
+	o, db := open(t)
+	ahead := time.Now().Add(time.Hour)
+	err := db.Update(context.Background(), func(tx *store.Tx) error {
+		return cluster.Events.Put(tx, cluster.Event{ID: fmt.Sprintf("%020d-0123456789ab", ahead.UnixNano()),
+			Kind: cluster.TaskStateChange, Resource: "a", Version: 1, At: ahead})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := New(o.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	for v := int64(2); v <= 5; v++ {
+		emit(t, db, "a", v)
+	}
+	var got []int64
+	ctx, cancel := context.WithCancel(context.Background())
+	again.Subscribe("all", func(_ context.Context, es []Event) error {
+		for _, e := range es {
+			got = append(got, e.Version)
+			if e.Version > 1 && e.At.After(ahead) {
+				t.Errorf("version %d is of %v", e.Version, e.At)
+			}
+		}
+		cancel()
+		return nil
+	})
+	again.Run(ctx)
+	if fmt.Sprint(got) != "[1 2 3 4 5]" {
+		t.Errorf("delivered %v", got)
+	}
+}
+
 // What was delivered but not deleted, because the process died, comes again.
 func TestUndeliveredSurvives(t *testing.T) {
 	o, db := open(t)

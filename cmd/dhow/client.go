@@ -40,7 +40,7 @@ func newClient() client {
 		url:    strings.TrimSuffix(or(os.Getenv("AWS_ENDPOINT_URL"), defaultURL), "/"),
 		region: or(os.Getenv("AWS_REGION"), or(os.Getenv("AWS_DEFAULT_REGION"), "us-east-1")),
 		creds: aws.Credentials{AccessKeyID: or(os.Getenv("AWS_ACCESS_KEY_ID"), "dhow"),
-			SecretAccessKey: or(os.Getenv("AWS_SECRET_ACCESS_KEY"), "dhow")},
+			SecretAccessKey: or(os.Getenv("AWS_SECRET_ACCESS_KEY"), "dhow"), SessionToken: os.Getenv("AWS_SESSION_TOKEN")},
 	}
 }
 

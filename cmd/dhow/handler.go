@@ -8,11 +8,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/identity"
 	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/services/ec2"
 	"github.com/dhowhq/dhow/services/ecr"
-	"github.com/dhowhq/dhow/services/ecs"
 	"github.com/dhowhq/dhow/services/elbv2"
+	"github.com/dhowhq/dhow/services/events"
+	"github.com/dhowhq/dhow/services/kinesis"
 	"github.com/dhowhq/dhow/services/logs"
 	"github.com/dhowhq/dhow/services/sns"
 	"github.com/dhowhq/dhow/services/sqs"
@@ -23,10 +25,12 @@ import (
 // services is the list of AWS APIs that are served: a line each.
 func (p *platform) services() []awsapi.Service {
 	return []awsapi.Service{
-		{Model: "ecs", API: ecs.New(ecs.Config{DB: p.db, Log: p.log, TargetGroup: p.balancer.TargetGroup, DefaultCIDR: p.cidr})},
+		{Model: "ecs", API: p.ecs},
 		{Model: "ecr", API: ecr.New(ecr.Config{Images: p.images})},
 		{Model: "elbv2", API: elbv2.New(elbv2.Config{DB: p.db, Engine: p.balancer, Log: p.log, EnsureVPC: p.ensureVPC, Instance: p.hasInstance})},
 		{Model: "logs", API: logs.New(logs.Config{Store: p.logstore, DB: p.db})},
+		{Model: "kinesis", API: kinesis.New(kinesis.Config{Engine: p.streams, DB: p.db})},
+		{Model: "events", API: events.New(events.Config{DB: p.db, Engine: p.bus, Log: p.log})},
 		sqs.Service(sqs.Config{Queues: p.queues}),
 		sns.Service(sns.Config{DB: p.db, Engine: p.topics}),
 		{Model: "sts", API: sts.New()},
@@ -49,6 +53,9 @@ func (p *platform) handler() http.Handler {
 	own.HandleFunc("GET /_dhow/outbox", p.showOutbox)
 	own.HandleFunc("POST /_dhow/outbox/optout/{number}", p.optOut)
 	own.HandleFunc("POST /_dhow/repositories/{name...}", p.ensureRepository)
+	own.HandleFunc("GET /_dhow/functions", p.listFunctions)
+	own.HandleFunc("PUT /_dhow/functions/{name}", p.setFunction)
+	own.HandleFunc("DELETE /_dhow/functions/{name}", p.removeFunction)
 	own.Handle("GET /_dhow/logs", p.logstore.Handler(p.callScope))
 	own.HandleFunc("GET /_dhow/logs/of/{name}", p.followTask)
 	own.Handle("/_dhow/acs/", p.acs)
@@ -56,7 +63,7 @@ func (p *platform) handler() http.Handler {
 	// Who is let in without credentials must not be a page of another site in
 	// the browser of somebody on this machine.
 	guard := http.NewCrossOriginProtection()
-	guarded, api := guard.Handler(own), guard.Handler(p.api)
+	guarded, api := guard.Handler(p.named(own)), guard.Handler(p.api)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h, ok := p.balancer.Match(r.Host); ok {
 			h.ServeHTTP(w, r)
@@ -75,9 +82,28 @@ func (p *platform) handler() http.Handler {
 	})
 }
 
+// named refuses a call to one of dhow's own paths that comes with a key of
+// dhow's which is not good, and notes the account of one that is.
+func (p *platform) named(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s, err := identity.Parse(r); err == nil && identity.Issued(s.AccessKey) {
+			c := &awsapi.Call{AccessKey: s.AccessKey}
+			if err := p.auth.Authorize(r, c); err != nil {
+				http.Error(w, err.Error(), http.StatusForbidden)
+				return
+			}
+			r = r.WithContext(awsapi.WithCall(r.Context(), c))
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
 // callScope is the account and region of a call to one of dhow's own paths:
 // its signature's where it has one, as for the AWS APIs.
 func (p *platform) callScope(r *http.Request) cluster.Scope {
 	account, region := p.api.Scope(r)
+	if c := awsapi.CallFrom(r.Context()); c.Account != "" {
+		account = c.Account
+	}
 	return cluster.Scope{Account: account, Region: region}
 }

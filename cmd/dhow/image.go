@@ -75,16 +75,27 @@ const barWidth = 40
 
 // set draws done of total bytes, ten times a second at most.
 func (b *bar) set(done, total int64) {
+	b.draw(done, total, func() string { return fmt.Sprintf("%5.1f of %.1f MB", float64(done)/1e6, float64(total)/1e6) })
+}
+
+// count draws done of total things.
+func (b *bar) count(done, total int64, things string) {
+	b.draw(done, total, func() string { return fmt.Sprintf("%d of %d %s", done, total, things) })
+}
+
+func (b *bar) draw(done, total int64, text func() string) {
 	if !b.shown || total <= 0 || done < total && time.Since(b.last) < 100*time.Millisecond {
 		return
 	}
 	b.last = time.Now()
-	full := int(barWidth * done / total)
-	fmt.Printf("\r%s %s%s %5.1f of %.1f MB", b.title, strings.Repeat("█", full), strings.Repeat("░", barWidth-full), float64(done)/1e6, float64(total)/1e6)
+	full := int(barWidth * min(done, total) / total)
+	fmt.Printf("\r%s %s%s %s", b.title, strings.Repeat("█", full), strings.Repeat("░", barWidth-full), text())
 }
 
+// end ends the bar's line; once is enough.
 func (b *bar) end() {
 	if b.shown && !b.last.IsZero() {
 		fmt.Println()
+		b.last = time.Time{}
 	}
 }

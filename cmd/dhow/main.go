@@ -25,6 +25,8 @@ type cli struct {
 	Ps       psCmd       `cmd:"" help:"List tasks."`
 	Logs     logsCmd     `cmd:"" help:"Print what a service, a task or a log group logs."`
 	Events   eventsCmd   `cmd:"" help:"Print the events of the platform, one JSON line each."`
+	Function functionCmd `cmd:"" help:"Say which URLs functions are."`
+	Queue    queueCmd    `cmd:"" help:"List queues, move dead letters back."`
 	Image    imageCmd    `cmd:"" help:"Build and push images without Docker."`
 	Outbox   outboxCmd   `cmd:"" help:"Show mail, short messages and pushes that topics sent."`
 	Reset    resetCmd    `cmd:"" help:"Empty the caller's account."`

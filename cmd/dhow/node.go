@@ -120,10 +120,12 @@ func (p *platform) runNode(ctx context.Context) error {
 		Cluster: "*", Region: p.cmd.Region, CPU: cpu, Memory: memory,
 		Endpoint: "http://dhow.internal", Dial: p.inside.dial,
 		Credentials: credentials.NewStaticCredentialsProvider(p.identity.AccessKeyID, p.identity.SecretAccessKey, ""),
+		Observe:     p.metrics.step,
 		Registry:    p.pullFrom,
 		Logs:        taskLogs{p.logstore},
 		ServeAPI:    func(l net.Listener) error { return p.http.Serve(l) },
 		HostAPI:     p.url,
+		HostPort:    p.hostPort,
 		ServeDNS:    p.node.dns.Serve,
 	})
 	if err != nil {
@@ -228,11 +230,47 @@ func (p *platform) hasInstance(s cluster.Scope, id string) (found bool) {
 	return found
 }
 
-// names answers dhow's DNS.
+// hostPort refuses a port to a container in host mode that a load balancer
+// listens on: programs listen at all of the host's addresses as a rule, and the
+// load balancer's own is one of them.
+func (p *platform) hostPort(port uint16) (err error) {
+	p.db.View(func(r store.Reader) error {
+		for l := range lb.Listeners.List(r, "") {
+			if l.Port != int32(port) {
+				continue
+			}
+			b, ok := lb.LoadBalancers.Get(r, l.Scope.Key(l.Balancer))
+			if ok {
+				err = fmt.Errorf("%w: %d/tcp: a listener of load balancer %s (account %s) has it at %s of this host; "+
+					"give the container or the listener another port, or the task networkMode awsvpc or bridge", network.ErrPortTaken, port, b.Name, b.Account, b.Address)
+				break
+			}
+		}
+		return nil
+	})
+	return err
+}
+
+// names answers dhow's DNS: names of load balancers.
 type names struct{ p *platform }
 
-func (n names) LookupA(_ context.Context, _, name string) ([]netip.Addr, bool) {
-	return n.p.balancer.Addresses(name)
+// LookupA gives tasks the addresses at which they reach the host, and those in
+// host mode, which are on it, the load balancer's own.
+func (n names) LookupA(_ context.Context, vpc, name string) (addrs []netip.Addr, found bool) {
+	if vpc != agent.HostNetwork {
+		return n.p.balancer.Addresses(name)
+	}
+	n.p.db.View(func(r store.Reader) error {
+		var b lb.LoadBalancer
+		if b, found = lb.FindByName(r, name); !found {
+			return nil
+		}
+		if a, err := netip.ParseAddr(b.Address); err == nil {
+			addrs = []netip.Addr{a}
+		}
+		return nil
+	})
+	return addrs, found
 }
 
 // targets is the load balancer as the service loop sees it.

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dhowhq/dhow/bus"
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/cluster/outlet"
 	"github.com/dhowhq/dhow/deploy"
@@ -30,6 +31,7 @@ import (
 	"github.com/dhowhq/dhow/services/ecs"
 	"github.com/dhowhq/dhow/services/ecs/acs"
 	"github.com/dhowhq/dhow/store"
+	"github.com/dhowhq/dhow/stream"
 	"github.com/dhowhq/dhow/topic"
 )
 
@@ -47,9 +49,13 @@ type platform struct {
 
 	db       *store.DB
 	journal  journal.Journal // messages
+	streams  *stream.Engine
 	queues   *queue.Engine
+	bus      *bus.Engine
+	ecs      *ecs.API
 	topics   *topic.Engine
 	identity identity.Node
+	auth     identity.Open
 	cidr     netip.Prefix // of the default VPCs
 	balancer *lb.Engine
 	deploy   *deploy.Engine
@@ -104,7 +110,7 @@ func newPlatform(ctx context.Context, c *upCmd, log *slog.Logger) (_ *platform, 
 	if p.cidr, err = p.defaultCIDR(ctx); err != nil {
 		return nil, err
 	}
-	return p, p.assemble()
+	return p, p.assemble(ctx)
 }
 
 func (p *platform) openStore(ctx context.Context) (err error) {
@@ -179,7 +185,7 @@ func (p *platform) defaultCIDR(ctx context.Context) (netip.Prefix, error) {
 }
 
 // assemble builds the engines and faces over the open store.
-func (p *platform) assemble() (err error) {
+func (p *platform) assemble(ctx context.Context) (err error) {
 	p.balancer = lb.New(lb.Config{DB: p.db, Log: p.log, API: p.cmd.Listen, ExtraAddrs: p.insideAddrs, Dial: p.dialTarget, Instance: p.instanceAddress})
 	p.deploy = deploy.New(deploy.Config{DB: p.db, Log: p.log, Targets: targets{p.balancer}})
 	if p.outlet, err = outlet.New(outlet.Config{DB: p.db, Log: p.log, Render: ecs.EventRenderer(p.db)}); err != nil {
@@ -193,12 +199,24 @@ func (p *platform) assemble() (err error) {
 		return err
 	}
 	p.queues = queue.New(queue.Config{DB: p.db, Journal: p.journal, Log: p.log})
+	p.streams = stream.New(stream.Config{DB: p.db, Journal: p.journal, Log: p.log})
+	p.ecs = ecs.New(ecs.Config{DB: p.db, Log: p.log, TargetGroup: p.balancer.TargetGroup, DefaultCIDR: p.cidr})
 	if p.topics, err = topic.New(p.topicConfig()); err != nil {
 		return err
 	}
-	auth := identity.Open{Node: p.identity}
-	p.acs = acs.New(acs.Config{DB: p.db, Log: p.log, Auth: auth, Account: func(r *http.Request) string { return p.callScope(r).Account }})
-	p.api, err = awsapi.New(awsapi.Config{Account: p.cmd.Account, Region: p.cmd.Region, Auth: auth, Log: p.log, Observe: p.metrics.observe}, p.services()...)
+	if p.bus, err = bus.New(bus.Config{DB: p.db, Journal: p.journal, Log: p.log, Targets: p.targets(), DeadLetter: queueTarget{p.queues}.deadLetter}); err != nil {
+		return err
+	}
+	p.outlet.Subscribe("event buses", p.bus.TakePlatform)
+	p.metrics.watch(p.bus)
+	issuer, err := identity.OpenIssuer(ctx, p.db, acs.TaskAlive(p.db))
+	if err != nil {
+		return err
+	}
+	p.auth = identity.Open{Node: p.identity, Issuer: issuer}
+	p.acs = acs.New(acs.Config{DB: p.db, Log: p.log, Auth: p.auth, Issuer: issuer,
+		Account: func(r *http.Request) string { return p.callScope(r).Account }})
+	p.api, err = awsapi.New(awsapi.Config{Account: p.cmd.Account, Region: p.cmd.Region, Auth: p.auth, Log: p.log, Observe: p.metrics.observe}, p.services()...)
 	return err
 }
 
@@ -230,6 +248,8 @@ func (p *platform) serve(ctx context.Context) error {
 	p.spawn("service loop", func() error { return p.deploy.Run(run) })
 	p.spawn("log store", func() error { p.logstore.Run(run); return nil })
 	p.spawn("event outlet", func() error { return p.db.Lead(run, "outlet", p.outlet.Run) })
+	p.spawn("streams", func() error { return p.db.Lead(run, "streams", p.streams.Run) })
+	p.spawn("event buses", func() error { return p.bus.Run(run) })
 	p.spawn("queues", func() error { return p.queues.Run(run) })
 	p.spawn("topics", func() error { return p.topics.Run(run) })
 	p.spawn("store and journal", func() error {

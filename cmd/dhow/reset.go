@@ -8,6 +8,7 @@ import (
 
 	awsecs "github.com/aws/aws-sdk-go-v2/service/ecs"
 
+	"github.com/dhowhq/dhow/bus"
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/lb"
@@ -47,6 +48,9 @@ func (p *platform) empty(ctx context.Context, account string) error {
 	if err := p.images.Reset(ctx, account); err != nil {
 		return fmt.Errorf("images: %w", err)
 	}
+	if err := p.streams.Reset(ctx, account); err != nil {
+		return fmt.Errorf("streams: %w", err)
+	}
 	if err := p.topics.Reset(ctx, account); err != nil {
 		return fmt.Errorf("topics: %w", err)
 	}
@@ -63,6 +67,8 @@ func (p *platform) empty(ctx context.Context, account string) error {
 		dropper(cluster.Clusters, cluster.Cluster.Key), dropper(cluster.TaskDefinitions, cluster.TaskDefinition.Key),
 		dropper(cluster.Families, cluster.Family.Key), dropper(cluster.Settings, cluster.Setting.Key),
 		dropper(cluster.Tokens, cluster.Token.Key),
+		dropper(bus.Rules, bus.Rule.Key), dropper(bus.Runs, bus.Run.Key), dropper(bus.Replays, bus.Replay.Key), dropper(bus.Archives, bus.Archive.Key),
+		dropper(bus.Destinations, bus.Destination.Key), dropper(bus.Connections, bus.Connection.Key), dropper(bus.Functions, bus.Function.Key), dropper(bus.Buses, bus.Bus.Key),
 	} {
 		for n := 1; n > 0; {
 			if err := p.db.Update(ctx, func(tx *store.Tx) error { n = drop(tx, prefix); return nil }); err != nil {

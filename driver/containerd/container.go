@@ -94,7 +94,7 @@ func (d *Driver) create(ctx context.Context, c *container, s driver.Spec, im *im
 	if err := d.parents.add(s.CgroupParent, s.ID, s.ParentCPUQuota, s.ParentMemory); err != nil {
 		return err
 	}
-	mounts, err := d.snap.Prepare(ctx, snapshotKey(c.rid), im.chain, snapshots.WithLabels(map[string]string{
+	mounts, err := d.snap.Prepare(ctx, snapshotKey(c.rid), im.base, snapshots.WithLabels(map[string]string{
 		gcRootLabel: c.created.UTC().Format(time.RFC3339),
 		ownerLabel:  c.rid,
 	}))
@@ -107,12 +107,14 @@ func (d *Driver) create(ctx context.Context, c *container, s driver.Spec, im *im
 	}
 	c.mounts = mounts
 
-	var u *user.ExecUser
-	if u, err = d.execUser(im, firstOf(s.User, im.User), mounts); err != nil {
-		return err
-	}
-	if s.Mounts, err = d.withVolumes(c, s, im, mounts); err != nil {
-		return err
+	u := &user.ExecUser{}
+	if !s.Pause {
+		if u, err = d.execUser(im, firstOf(s.User, im.User), mounts); err != nil {
+			return err
+		}
+		if s.Mounts, err = d.withVolumes(c, s, im, mounts); err != nil {
+			return err
+		}
 	}
 	if c.meta.Shm {
 		if err := d.makeShm(s); err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/containerd/containerd/v2/core/snapshots"
 
 	"github.com/dhowhq/dhow/driver"
+	"github.com/dhowhq/dhow/internal/register"
 )
 
 // Config says where a Driver keeps its things.
@@ -60,11 +61,13 @@ type Driver struct {
 	mu         sync.Mutex
 	containers map[string]*container
 
+	runs    *register.Register
 	images  imageCache
 	pulls   flights
 	parents cgroupParents
 	exits   exitQueue
 	gate    gate
+	fills   fillLocks
 }
 
 var _ driver.Driver = (*Driver)(nil)
@@ -92,7 +95,6 @@ func pathsOf(dataDir string) (paths, error) {
 
 func (p paths) namespace() string        { return "dhow-" + p.hash }
 func (p paths) cgroup() string           { return "/dhow-" + p.hash }
-func (p paths) record(id string) string  { return filepath.Join(p.data, "containers", id+".json") }
 func (p paths) volumes(id string) string { return filepath.Join(p.data, "volumes", id) }
 func (p paths) fifo(id string) string    { return filepath.Join(p.run, "io", id) }
 
@@ -116,7 +118,7 @@ func Open(ctx context.Context, cfg Config) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, dir := range []string{p.data, filepath.Join(p.data, "containers"), p.run, filepath.Join(p.run, "io")} {
+	for _, dir := range []string{p.data, p.run, filepath.Join(p.run, "io")} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return nil, err
 		}
@@ -184,6 +186,9 @@ func (d *Driver) Close() error {
 			d.closeErr = d.cl.Close()
 		}
 		d.wg.Wait()
+		if d.runs != nil {
+			d.runs.Close()
+		}
 	})
 	return d.closeErr
 }

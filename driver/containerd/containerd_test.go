@@ -32,6 +32,7 @@ func openTest(t testing.TB, cfg Config) *Driver {
 		cfg.DataDir = t.TempDir()
 	}
 	cfg.Private = true
+	claimDir(t, cfg.DataDir)
 	d, err := Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -39,6 +40,13 @@ func openTest(t testing.TB, cfg Config) *Driver {
 	t.Cleanup(func() { reopenAndPurge(t, cfg.DataDir) })
 	t.Cleanup(func() { d.Close() })
 	return d
+}
+
+func claimDir(t testing.TB, dir string) {
+	t.Helper()
+	if _, err := Claim(dir); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // reopenAndPurge removes all of a data directory, whatever state its last

@@ -241,7 +241,7 @@ func (p paths) tidy() {
 	if _, ok := privatePid(p); ok {
 		return
 	}
-	for _, name := range []string{"containerd.toml", "containerd.pid", "lock", "io", "state", "", ".."} {
+	for _, name := range []string{"containerd.toml", "containerd.pid", "claim", "lock", "io", "state", "", ".."} {
 		os.Remove(filepath.Join(p.run, name)) // directories only if they are empty
 	}
 }

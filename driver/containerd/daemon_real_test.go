@@ -100,7 +100,7 @@ func TestReboot(t *testing.T) {
 	for _, pid := range d.paths.shims() {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
-	if err := d.purgeCgroups(t.Context()); err != nil {
+	if err := d.host.cgroups.purge(t.Context(), d.paths.cgroup()); err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(unmountBelow(d.paths.run), os.RemoveAll(d.paths.run)); err != nil {
@@ -135,7 +135,7 @@ func TestCrashLeftovers(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Create was cut off after the snapshot.
-	if _, err := d.snap.Prepare(t.Context(), "dhow-orphan", im.chain, snapshots.WithLabels(map[string]string{ownerLabel: "orphan", gcRootLabel: "x"})); err != nil {
+	if _, err := d.snap.Prepare(t.Context(), "dhow-orphan", im.base, snapshots.WithLabels(map[string]string{ownerLabel: "orphan", gcRootLabel: "x"})); err != nil {
 		t.Fatal(err)
 	}
 	// Start was cut off after the task's creation.
@@ -149,17 +149,24 @@ func TestCrashLeftovers(t *testing.T) {
 	if _, err := d.cl.TaskService().Create(t.Context(), &tasks.CreateTaskRequest{ContainerID: c.rid, Rootfs: mount.ToProto(c.mounts)}); err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range []string{d.paths.record("orphan"), d.paths.volumes("orphan"), d.paths.fifo("orphan"), filepath.Join(d.paths.run, "rootfs-1")} {
+	for _, f := range []string{d.paths.volumes("orphan"), d.paths.fifo("orphan"), filepath.Join(d.paths.run, "rootfs-1")} {
 		if err := os.MkdirAll(f, 0o755); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := d.runs.Put("orphan", run{}); err != nil {
+		t.Fatal(err)
 	}
 	d = again(t, d)
 	if _, err := d.snap.Stat(t.Context(), "dhow-orphan"); err == nil {
 		t.Error("the orphaned snapshot is left")
 	}
-	if left := append(entries(filepath.Join(d.paths.data, "volumes")), append(entries(filepath.Join(d.paths.run, "io")), entries(filepath.Join(d.paths.data, "containers"))...)...); len(left) != 0 {
+	if left := append(entries(filepath.Join(d.paths.data, "volumes")), entries(filepath.Join(d.paths.run, "io"))...); len(left) != 0 {
 		t.Errorf("left: %v", left)
+	}
+	d.runs.Close()
+	if runs, err := d.openRuns(); err != nil || len(runs) != 0 {
+		t.Errorf("runs are left: %v, %v", runs, err)
 	}
 	if c := stateOf(t, d, "half"); c.State != driver.Created {
 		t.Errorf("half-started: %+v", c)

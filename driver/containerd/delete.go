@@ -136,5 +136,5 @@ func (d *Driver) removeFiles(rid, id string) {
 		d.log.Warn("volumes of deleted container are left", "container", id, "err", err)
 	}
 	os.Remove(d.paths.fifo(rid))
-	os.Remove(d.paths.record(rid))
+	d.unnote(rid)
 }

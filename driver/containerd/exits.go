@@ -63,9 +63,7 @@ func (d *Driver) exited(c *container, code int, at time.Time, tell bool) {
 	rec, gone := c.run, c.gone
 	d.mu.Unlock()
 	if !gone {
-		if err := d.paths.writeRun(c.rid, rec); err != nil {
-			d.log.Error("exit of container is not recorded", "container", c.id, "err", err)
-		}
+		d.note(c.rid, rec)
 	}
 	d.mu.Lock()
 	c.state, c.pid = driver.Exited, 0

@@ -28,7 +28,7 @@ import (
 type image struct {
 	driver.Image
 	target string // digest of what the reference points to; may be an index
-	chain  string // snapshot that containers are made on
+	base   string // snapshot that containers are made on
 
 	usersOnce sync.Once
 	passwd    []byte
@@ -171,7 +171,7 @@ func (d *Driver) cacheImage(ctx context.Context, name string, img client.Image) 
 	slices.Sort(volumes)
 	im := &image{
 		target: img.Target().Digest.String(),
-		chain:  chain,
+		base:   d.baseOf(ctx, img, chain),
 		Image: driver.Image{
 			Ref:        name,
 			Digest:     img.Target().Digest.String(),
@@ -219,19 +219,7 @@ func lookupUser(spec string, passwd, group []byte) (*user.ExecUser, error) {
 
 // withRootFS mounts a snapshot read-only for the time of fn.
 func (d *Driver) withRootFS(mounts []mount.Mount, fn func(root string) error) error {
-	dir, err := os.MkdirTemp(d.paths.run, "rootfs-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(dir)
-	if err := mount.All(readOnly(mounts), dir); err != nil {
-		return err
-	}
-	err = fn(dir)
-	if uerr := mount.UnmountAll(dir, 0); err == nil {
-		err = uerr
-	}
-	return err
+	return d.mounted(readOnly(mounts), fn)
 }
 
 // readOnly makes the mounts of a snapshot that is still to be written to safe

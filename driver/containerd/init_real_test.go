@@ -2,6 +2,7 @@ package containerd
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,6 +47,31 @@ func TestInit(t *testing.T) {
 		if out, e := result(t, d, c.spec); out != c.out || e.Code != c.code {
 			t.Errorf("%s: %q, exit %+v; want %q, %d", c.name, out, e, c.out, c.code)
 		}
+	}
+	// A pause holds its namespaces, reaps those who have no parent left in them,
+	// and ends when it is told to; the image's user and directory do not matter.
+	odd := drivertest.NewRegistry(t).Push(t, "test/odd:1", drivertest.Busybox(t, v1.Config{User: "nobody-there", WorkingDir: "/no/such", Entrypoint: []string{"/none"},
+		Volumes: map[string]struct{}{"/v": {}}}))
+	if _, err := d.Pull(t.Context(), driver.Pull{Ref: odd}, nil); err != nil {
+		t.Fatal(err)
+	}
+	pid := start(t, d, driver.Spec{ID: "p", Image: odd, Pause: true, IpcNS: "shareable", ReadonlyRoot: true, CapDrop: []string{"ALL"}})
+	out, e := result(t, d, driver.Spec{Image: ref, PidNS: "container:p", IpcNS: "container:p",
+		Command: sh("(usleep 100000 &) ; usleep 400000; test $$ != 1 && ps | grep -c '\\[usleep\\]'; tr '\\0' ' ' < /proc/1/cmdline; touch /dev/shm/here")})
+	if out != "0\n/dev/init pause " || e.Code != 0 {
+		t.Errorf("beside a pause: %q, exit %+v", out, e)
+	}
+	if out, _ := result(t, d, driver.Spec{Image: ref, IpcNS: "container:p", Command: sh("ls /dev/shm")}); out != "here\n" {
+		t.Errorf("the shared /dev/shm has %q", out)
+	}
+	if st, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)); err != nil || !bytes.Contains(st, []byte("CapEff:\t0000000000000000")) {
+		t.Errorf("the pause has more than it needs: %s, %v", st, err)
+	}
+	if err := d.Signal(t.Context(), "p", syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if e := <-d.Exits(); e.ID != "p" || e.Code != 0 {
+		t.Errorf("the pause ended with %+v", e)
 	}
 	// Signals reach the command, which dies of TERM as it is not the first
 	// process: the reason to have an init.

@@ -33,6 +33,10 @@ func victim(dir, image string) {
 		}
 	}
 	ctx := context.Background()
+	if os.Getenv("DHOW_TEST_CLAIM") != "" {
+		_, err := Claim(dir)
+		fatal(err)
+	}
 	d, err := Open(ctx, Config{DataDir: dir, Private: true})
 	fatal(err)
 	_, err = d.Pull(ctx, driver.Pull{Ref: image}, nil)
@@ -51,6 +55,7 @@ func victim(dir, image string) {
 func TestKilled(t *testing.T) {
 	needContainers(t)
 	dir := t.TempDir()
+	claimDir(t, dir)
 	ref := drivertest.NewRegistry(t).Push(t, "test/busybox:1", drivertest.Busybox(t, v1.Config{Cmd: []string{"sleep", "3600"}}))
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "DHOW_TEST_VICTIM="+dir, "DHOW_TEST_IMAGE="+ref)

@@ -64,11 +64,10 @@ func (d *Driver) mounts(spec *specs.Spec, s driver.Spec) error {
 		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
 		{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}},
 		{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev", access}},
-		// Language runtimes find their memory and CPU limits here.
-		{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"nosuid", "noexec", "nodev", "relatime", access}},
 	}
+	list = append(list, d.cgroupMounts(s, access)...)
 	list = append(list, d.ipcMounts(s)...)
-	if s.Init {
+	if s.Init || s.Pause {
 		init := d.findInit()
 		if init == "" {
 			return fmt.Errorf("this node has no init to run: put dhow-init beside the dhow program or into PATH")
@@ -80,13 +79,39 @@ func (d *Driver) mounts(spec *specs.Spec, s driver.Spec) error {
 		if err != nil {
 			return err
 		}
-		list = slices.DeleteFunc(list, func(x specs.Mount) bool { return x.Destination == om.Destination })
+		list = slices.DeleteFunc(list, func(x specs.Mount) bool {
+			return x.Destination == om.Destination || om.Destination == cgroupRoot && path.Dir(x.Destination) == cgroupRoot
+		})
 		list = append(list, om)
 	}
 	// A parent is mounted before what lies in it.
 	slices.SortStableFunc(list, func(a, b specs.Mount) int { return depth(a.Destination) - depth(b.Destination) })
 	spec.Mounts = list
 	return nil
+}
+
+// cgroupRoot is where language runtimes find their memory and CPU limits.
+const cgroupRoot = "/sys/fs/cgroup"
+
+// runtimeControllers are what they look at.
+var runtimeControllers = []string{"cpu", "cpuacct", "cpuset", "memory", "pids"}
+
+// cgroupMounts show a container its control group. On cgroup v1 that is a mount
+// for each controller, of which there are about ten, and they take as long as
+// all others together: so there are those that runtimes look at.
+func (d *Driver) cgroupMounts(s driver.Spec, access string) []specs.Mount {
+	options := []string{"nosuid", "noexec", "nodev", "relatime", access}
+	if d.host.cgroups.unified != "" || s.Privileged { // who may change them wants all
+		return []specs.Mount{{Destination: cgroupRoot, Type: "cgroup", Source: "cgroup", Options: options}}
+	}
+	list := []specs.Mount{{Destination: cgroupRoot, Type: "tmpfs", Source: "tmpfs", Options: append(slices.Clone(options), "mode=755")}}
+	for _, name := range runtimeControllers {
+		if at := d.host.cgroups.v1[name]; at != "" {
+			m := specs.Mount{Destination: path.Join(cgroupRoot, name), Type: "bind", Source: path.Join(at, d.cgroupOf(s)), Options: append([]string{"bind"}, options...)}
+			list = append(list, m)
+		}
+	}
+	return list
 }
 
 // findInit is the init's binary on the host; "" if there is none.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -113,6 +114,70 @@ func TestImageVolumes(t *testing.T) {
 	if left := entries(filepath.Join(d.paths.data, "volumes")); len(left) != 0 {
 		t.Errorf("volumes left: %v", left)
 	}
+}
+
+// An empty volume gets what the image has at its place; one with something in
+// it, and one of which nobody asks it, stay as they are.
+func TestFilledVolumes(t *testing.T) {
+	d, ref := busybox(t, v1.Config{Cmd: sh("cd /data && cat seed sub/deep; stat -c '%u %a' . seed; id -u > mine; ls -a"), User: "app"},
+		drivertest.File{Path: "data", Dir: true, Mode: 0o750, UID: 1000}, drivertest.File{Path: "data/seed", Mode: 0o640, Body: []byte("seeded\n"), UID: 1000},
+		drivertest.File{Path: "data/sub", Dir: true, Mode: 0o755, UID: 1000}, drivertest.File{Path: "data/sub/deep", Mode: 0o644, Body: []byte("deep\n")})
+	dir := t.TempDir()
+	for _, c := range []struct {
+		name    string
+		prepare func(dir string) error
+		plain   bool // without Fill
+		want    string
+	}{
+		{"new", func(dir string) error { return os.Remove(dir) }, false, "seeded\ndeep\n1000 750\n1000 640\n.\n..\nmine\nseed\nsub\n"},
+		{"empty", func(dir string) error { return nil }, false, "seeded\ndeep\n1000 750\n1000 640\n.\n..\nmine\nseed\nsub\n"},
+		{"broken off", func(dir string) error {
+			return errors.Join(os.WriteFile(dir+"/half", nil, 0o644), os.WriteFile(filling(dir), nil, 0o644))
+		}, false, "seeded\ndeep\n1000 750\n1000 640\n.\n..\nmine\nseed\nsub\n"},
+		{"in use", func(dir string) error { return os.WriteFile(dir+"/other", nil, 0o644) }, false, ".\n..\nmine\nother\n"},
+		{"plain", func(dir string) error { return nil }, true, ".\n..\nmine\n"},
+	} {
+		source := filepath.Join(dir, c.name)
+		if err := errors.Join(os.Mkdir(source, 0o777), os.Chmod(source, 0o777), c.prepare(source)); err != nil {
+			t.Fatal(err)
+		}
+		cmd := sh("cd /data && cat seed sub/deep 2>/dev/null && stat -c '%u %a' . seed; id -u > mine; ls -a")
+		out, e := result(t, d, driver.Spec{Image: ref, Command: cmd, Mounts: []driver.Mount{{Type: "bind", Source: source, Target: "/data", Fill: !c.plain}}})
+		if out != c.want || e.Code != 0 {
+			t.Errorf("%s: output %q, exit %+v, want %q", c.name, out, e, c.want)
+		}
+	}
+	if left, _ := filepath.Glob(dir + "/*~*"); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+	err := d.Create(t.Context(), driver.Spec{ID: "file", Image: ref, Mounts: []driver.Mount{{Type: "bind", Source: t.TempDir(), Target: "/data/seed", Fill: true}}})
+	if err == nil || !strings.Contains(err.Error(), "/data/seed") {
+		t.Errorf("a volume over a file: %v", err)
+	}
+}
+
+// Containers that share a volume and start at once all find it filled.
+func TestFilledOnce(t *testing.T) {
+	var files []drivertest.File
+	files = append(files, drivertest.File{Path: "data", Dir: true, Mode: 0o755})
+	for i := range 200 {
+		files = append(files, drivertest.File{Path: fmt.Sprintf("data/f%d", i), Mode: 0o644, Body: []byte("x")})
+	}
+	d, ref := busybox(t, v1.Config{Cmd: sh("ls /data | wc -l")}, files...)
+	source := t.TempDir()
+	var all sync.WaitGroup
+	for i := range 4 {
+		all.Go(func() {
+			if err := d.Create(t.Context(), driver.Spec{ID: fmt.Sprint("c", i), Image: ref, LogPath: filepath.Join(t.TempDir(), "log"),
+				Mounts: []driver.Mount{{Type: "bind", Source: source, Target: "/data", Fill: true}}}); err != nil {
+				t.Error(err)
+			}
+			if n := len(entries(source)); n != 200 {
+				t.Errorf("container %d sees %d files", i, n)
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestStdinStaysOpen(t *testing.T) {

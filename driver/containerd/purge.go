@@ -47,7 +47,7 @@ func (d *Driver) Purge(ctx context.Context) error {
 	note("shims", d.paths.endShims(ctx))
 	note("AppArmor profile", d.paths.unloadApparmor())
 	note("files", d.paths.removeAll())
-	note("cgroups", d.purgeCgroups(ctx))
+	note("cgroups", d.host.cgroups.purge(ctx, d.paths.cgroup()))
 	return errors.Join(errs...)
 }
 
@@ -204,10 +204,9 @@ func (p paths) shims() (pids []int) {
 	return pids
 }
 
-// purgeCgroups removes the driver's cgroups. The kernel frees one a moment
+// purge removes a cgroup and what runs in it. The kernel frees one a moment
 // after its last process.
-func (d *Driver) purgeCgroups(ctx context.Context) error {
-	c, root := d.host.cgroups, d.paths.cgroup()
+func (c cgroups) purge(ctx context.Context, root string) error {
 	for patience := time.Now().Add(3 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		c.kill(root)
 		c.remove(root)

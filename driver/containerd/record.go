@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/containerd/containerd/v2/pkg/identifiers"
@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/dhowhq/dhow/driver"
+	"github.com/dhowhq/dhow/internal/register"
 )
 
 // meta is what a container's record in containerd carries of its Spec.
@@ -51,8 +52,7 @@ func metaFrom(ext map[string]typeurl.Any) (m meta, err error) {
 }
 
 // run is the course of a container: what containerd forgets when its task is
-// deleted or the machine reboots. It is a file of its own, without fsync: a
-// power loss ends the containers too.
+// deleted or the machine reboots.
 type run struct {
 	StartedAt  time.Time `json:"startedAt"`
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
@@ -61,24 +61,36 @@ type run struct {
 	OOMKilled  bool      `json:"oomKilled,omitempty"`
 }
 
-func (p paths) writeRun(id string, r run) error {
-	b, err := json.Marshal(r)
+// openRuns opens the register of runs, by runtime id, and reads it.
+func (d *Driver) openRuns() (map[string]run, error) {
+	reg, values, err := register.Open(filepath.Join(d.paths.data, "runs.jsonl"), d.log)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	tmp := p.record(id) + ".tmp"
-	if err := os.WriteFile(tmp, b, 0o600); err != nil {
-		return err
+	d.runs = reg
+	runs := make(map[string]run, len(values))
+	for id, b := range values {
+		var r run
+		if err := json.Unmarshal(b, &r); err != nil {
+			d.log.Warn("the course of a container cannot be read", "container", id, "err", err)
+		}
+		runs[id] = r
 	}
-	return os.Rename(tmp, p.record(id))
+	return runs, nil
 }
 
-func (p paths) readRun(id string) (r run, ok bool) {
-	b, err := os.ReadFile(p.record(id))
-	if err != nil {
-		return r, false
+// note records a run where nobody is there to be told of a failure.
+func (d *Driver) note(rid string, r run) {
+	if err := d.runs.Put(rid, r); err != nil {
+		d.log.Error("the course of a container is not recorded", "container", rid, "err", err)
 	}
-	return r, json.Unmarshal(b, &r) == nil
+}
+
+// unnote forgets a run; one that is left does no harm, the next Open drops it.
+func (d *Driver) unnote(rid string) {
+	if err := d.runs.Delete(rid); err != nil {
+		d.log.Warn("the record of a deleted container is left", "container", rid, "err", err)
+	}
 }
 
 // runtimeID is the container's name in containerd, which is stricter than

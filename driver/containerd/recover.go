@@ -39,6 +39,10 @@ func (d *Driver) recover(ctx context.Context) error {
 	for _, p := range list.Tasks {
 		procs[p.ID] = p
 	}
+	runs, err := d.openRuns()
+	if err != nil {
+		return fmt.Errorf("read the courses of containers: %w", err)
+	}
 	known := map[string]bool{}
 	for _, rec := range recs {
 		m, err := metaFrom(rec.Extensions)
@@ -48,19 +52,19 @@ func (d *Driver) recover(ctx context.Context) error {
 			continue
 		}
 		known[rec.ID] = true
-		d.recoverOne(ctx, rec, m, procs[rec.ID])
+		d.recoverOne(ctx, rec, m, procs[rec.ID], runs)
 	}
-	d.sweep(ctx, known)
+	d.sweep(ctx, known, runs)
 	return nil
 }
 
-func (d *Driver) recoverOne(ctx context.Context, rec containers.Container, m meta, p *task.Process) {
+func (d *Driver) recoverOne(ctx context.Context, rec containers.Container, m meta, p *task.Process, runs map[string]run) {
 	c := &container{
 		id: m.ID, rid: rec.ID, meta: m, created: rec.CreatedAt, state: driver.Created,
 		task: p != nil, exited: make(chan struct{}),
 	}
 	var started bool
-	c.run, started = d.paths.readRun(c.rid)
+	c.run, started = runs[c.rid]
 	d.mu.Lock()
 	d.containers[c.id] = c
 	d.mu.Unlock()
@@ -75,7 +79,7 @@ func (d *Driver) recoverOne(ctx context.Context, rec containers.Container, m met
 		d.settle(c)
 	case p == nil:
 		c.run.Exited, c.run.ExitCode, c.run.FinishedAt = true, rebootCode, time.Now()
-		_ = d.paths.writeRun(c.rid, c.run)
+		d.note(c.rid, c.run)
 		d.settle(c)
 	case p.Status == task.Status_CREATED: // the crash was between the halves of Start
 		_, _ = d.cl.TaskService().Kill(ctx, &tasks.KillRequest{ContainerID: c.rid, Signal: uint32(syscall.SIGKILL), All: true})
@@ -83,7 +87,7 @@ func (d *Driver) recoverOne(ctx context.Context, rec containers.Container, m met
 			d.log.Warn("half-started container", "container", c.id, "err", err)
 		}
 		c.run = run{}
-		os.Remove(d.paths.record(c.rid))
+		d.unnote(c.rid)
 	case p.Status == task.Status_STOPPED:
 		d.exited(c, int(p.ExitStatus), p.ExitedAt.AsTime(), false)
 	default:
@@ -129,7 +133,7 @@ func (d *Driver) settle(c *container) {
 
 // sweep removes snapshots, records, volumes and mounts whose container is not
 // there: a crash in the middle of Create or Delete leaves them.
-func (d *Driver) sweep(ctx context.Context, known map[string]bool) {
+func (d *Driver) sweep(ctx context.Context, known map[string]bool, runs map[string]run) {
 	var orphans []string
 	err := d.snap.Walk(ctx, func(_ context.Context, info snapshots.Info) error {
 		if owner := info.Labels[ownerLabel]; owner != "" && !known[owner] {
@@ -145,9 +149,9 @@ func (d *Driver) sweep(ctx context.Context, known map[string]bool) {
 			d.log.Warn("orphaned snapshot is left", "snapshot", key, "err", err)
 		}
 	}
-	for _, f := range entries(filepath.Join(d.paths.data, "containers")) {
-		if rid := strings.TrimSuffix(f, ".json"); !known[rid] {
-			os.Remove(filepath.Join(d.paths.data, "containers", f))
+	for rid := range runs {
+		if !known[rid] {
+			d.unnote(rid)
 		}
 	}
 	for _, rid := range entries(filepath.Join(d.paths.data, "volumes")) {

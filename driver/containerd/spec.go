@@ -21,10 +21,12 @@ const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 // build turns a Spec into OCI's. u is the resolved user.
 func (d *Driver) build(s driver.Spec, im *image, u *user.ExecUser) (*specs.Spec, error) {
 	args := arguments(s, im)
-	if len(args) == 0 {
+	switch {
+	case s.Pause:
+		args = []string{initproc.Path, initproc.PauseArg}
+	case len(args) == 0:
 		return nil, commandError("no command specified")
-	}
-	if s.Init {
+	case s.Init:
 		args = append([]string{initproc.Path, "--"}, args...)
 	}
 	caps, err := d.host.capabilities(s.Privileged, s.CapAdd, s.CapDrop)
@@ -39,7 +41,7 @@ func (d *Driver) build(s driver.Spec, im *image, u *user.ExecUser) (*specs.Spec,
 	if cwd == "" {
 		cwd = im.WorkingDir
 	}
-	if cwd == "" {
+	if cwd == "" || s.Pause {
 		cwd = "/"
 	}
 	spec := &specs.Spec{

@@ -103,6 +103,8 @@ func TestSpec(t *testing.T) {
 		{"terminal", driver.Spec{TTY: true, Command: sh("test -t 0 && test -t 1 && echo $TERM")}, "xterm"},
 		{"closed input", driver.Spec{Command: sh("cat; echo end")}, "end"},
 		{"memory limit is visible", driver.Spec{Memory: 32 << 20, Swappiness: &swappiness, MemoryReservation: 16 << 20, Command: sh("cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null")}, "33554432"},
+		{"control groups are read-only", driver.Spec{Memory: 32 << 20, Command: sh("cd /sys/fs/cgroup; for d in x memory/x pids/x; do mkdir $d 2>/dev/null && echo made $d; done; echo 64000000 2>/dev/null >memory/memory.limit_in_bytes; echo 64000000 2>/dev/null >memory.max; echo end")}, "end"},
+		{"control groups by one's own mount", driver.Spec{Mounts: []driver.Mount{{Type: "bind", Source: dir, Target: "/sys/fs/cgroup"}}, Command: sh("ls /sys/fs/cgroup")}, "hosts"},
 		{"pids limit", driver.Spec{PidsLimit: 16, Command: sh("cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null")}, "16"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

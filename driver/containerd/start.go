@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -46,7 +45,7 @@ func (d *Driver) Start(ctx context.Context, id string) (int, error) {
 	defer done()
 	pid, err := d.start(ctx, c)
 	if err != nil {
-		os.Remove(d.paths.record(c.rid))
+		d.unnote(c.rid)
 		return 0, err
 	}
 	return pid, nil
@@ -70,7 +69,7 @@ func (d *Driver) start(ctx context.Context, c *container) (int, error) {
 		return 0, err
 	}
 	started := run{StartedAt: time.Now()}
-	if err := d.paths.writeRun(c.rid, started); err != nil { // before the start: a crash must not lose that it was started
+	if err := d.runs.Put(c.rid, started); err != nil { // before the start: a crash must not lose that it was started
 		return 0, err
 	}
 	// A caller that gives up must not leave a half-started container behind.

@@ -51,7 +51,9 @@ func (d *Driver) Create(ctx context.Context, s driver.Spec) error {
 		script: &nothing,
 		limit:  s.Memory,
 	}
-	if p := parseCommand(slices.Concat(s.Entrypoint, s.Command)); p.Known {
+	if s.Pause {
+		c.does = &Behaviour{}
+	} else if p := parseCommand(slices.Concat(s.Entrypoint, s.Command)); p.Known {
 		c.script = &p
 	}
 	d.mu.Lock()

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -20,24 +19,24 @@ import (
 
 func taskID(arn string) string { return path.Base(arn) }
 
-// get calls the service through its load balancer, on the API's port. The name
-// ends in .localhost, which not every resolver knows: the address is the API's.
+// client calls names of load balancers, on the API's port. They end in
+// .localhost, which not every resolver knows: the address is the API's.
+func (d *deployment) client() *http.Client {
+	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, strings.TrimPrefix(d.p.url, "http://"))
+		},
+	}}
+}
+
+// get calls the service through its load balancer.
 func (d *deployment) get(ctx context.Context) (string, error) {
-	api, err := url.Parse(d.p.url)
-	if err != nil {
-		return "", err
-	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.host+"/", nil)
 	if err != nil {
 		return "", err
 	}
-	c := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, api.Host)
-		},
-	}}
-	res, err := c.Do(req)
+	res, err := d.client().Do(req)
 	if err != nil {
 		return "", err
 	}
@@ -68,8 +67,8 @@ func (d *deployment) call(ctx context.Context) error {
 // service all the while until a new task answers.
 func (d *deployment) kill(ctx context.Context) error {
 	var victim string
-	for id, state := range d.states {
-		if state == "RUNNING" {
+	for id, t := range d.tasks {
+		if t == (task{name, "RUNNING"}) {
 			victim = id
 		}
 	}
@@ -78,7 +77,7 @@ func (d *deployment) kill(ctx context.Context) error {
 		return err
 	}
 	before := map[string]bool{}
-	for id := range d.states {
+	for id := range d.tasks {
 		before[id] = true
 	}
 	calls, end := d.callOn(ctx)
@@ -93,8 +92,8 @@ func (d *deployment) kill(ctx context.Context) error {
 		if err != nil {
 			return false, err
 		}
-		for id, state := range d.states {
-			if !before[id] && state == "RUNNING" && strings.Contains(answer, id) {
+		for id, t := range d.tasks {
+			if !before[id] && t.state == "RUNNING" && strings.Contains(answer, id) {
 				fmt.Printf("  GET / → %s (%d ms after the kill)\n", answer, time.Since(killed).Milliseconds())
 				return true, nil
 			}

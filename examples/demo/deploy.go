@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -28,21 +29,26 @@ const (
 // deployment deploys hello with the AWS SDK, as any program would.
 type deployment struct {
 	p       *platform
+	config  aws.Config
 	ecs     *ecs.Client
 	elb     *elb.Client
 	ec2     *ec2.Client
 	logs    *cloudwatchlogs.Client
 	subnets []string
+	vpc     string
 	group   string // ARN of the target group
 	host    string // of the load balancer
-	states  map[string]string
+	tasks   map[string]task
 }
+
+// task is what was last shown of a task.
+type task struct{ group, state string }
 
 func newDeployment(p *platform) *deployment {
 	c := aws.Config{Region: region, BaseEndpoint: &p.url,
 		Credentials: credentials.NewStaticCredentialsProvider(account, "dhow", "")}
-	return &deployment{p: p, ecs: ecs.NewFromConfig(c), elb: elb.NewFromConfig(c), ec2: ec2.NewFromConfig(c),
-		logs: cloudwatchlogs.NewFromConfig(c), states: map[string]string{}}
+	return &deployment{p: p, config: c, ecs: ecs.NewFromConfig(c), elb: elb.NewFromConfig(c), ec2: ec2.NewFromConfig(c),
+		logs: cloudwatchlogs.NewFromConfig(c), tasks: map[string]task{}}
 }
 
 func (d *deployment) image(ctx context.Context) error {
@@ -71,13 +77,11 @@ func (d *deployment) surroundings(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	group, err := d.elb.CreateTargetGroup(ctx, &elb.CreateTargetGroupInput{Name: aws.String(name), TargetType: elbtypes.TargetTypeEnumIp,
-		Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(8080), VpcId: subnets.Subnets[0].VpcId, HealthCheckPath: aws.String("/health"),
-		HealthCheckIntervalSeconds: aws.Int32(5), HealthCheckTimeoutSeconds: aws.Int32(2), HealthyThresholdCount: aws.Int32(2), UnhealthyThresholdCount: aws.Int32(2)})
-	if err != nil {
+	d.vpc = *subnets.Subnets[0].VpcId
+	if d.group, err = d.targetGroup(ctx, name); err != nil {
 		return err
 	}
-	d.group, d.host = *group.TargetGroups[0].TargetGroupArn, *balancer.LoadBalancers[0].DNSName
+	d.host = *balancer.LoadBalancers[0].DNSName
 	_, err = d.elb.CreateListener(ctx, &elb.CreateListenerInput{LoadBalancerArn: balancer.LoadBalancers[0].LoadBalancerArn,
 		Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(80),
 		DefaultActions: []elbtypes.Action{{Type: elbtypes.ActionTypeEnumForward, TargetGroupArn: &d.group}}})
@@ -87,6 +91,17 @@ func (d *deployment) surroundings(ctx context.Context) error {
 	}
 	fmt.Printf("  cluster default · log group /%s · load balancer %s\n", name, d.host)
 	return nil
+}
+
+// targetGroup makes a target group for tasks that listen on port 8080.
+func (d *deployment) targetGroup(ctx context.Context, name string) (arn string, err error) {
+	out, err := d.elb.CreateTargetGroup(ctx, &elb.CreateTargetGroupInput{Name: &name, TargetType: elbtypes.TargetTypeEnumIp,
+		Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(8080), VpcId: &d.vpc, HealthCheckPath: aws.String("/health"),
+		HealthCheckIntervalSeconds: aws.Int32(5), HealthCheckTimeoutSeconds: aws.Int32(2), HealthyThresholdCount: aws.Int32(2), UnhealthyThresholdCount: aws.Int32(2)})
+	if err != nil {
+		return "", err
+	}
+	return *out.TargetGroups[0].TargetGroupArn, nil
 }
 
 func (d *deployment) service(ctx context.Context) error {
@@ -103,29 +118,42 @@ func (d *deployment) service(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	network := &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: d.subnets}}
-	arn := def.TaskDefinition.TaskDefinitionArn
-	have, err := d.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{Services: []string{name}})
+	balancers := []types.LoadBalancer{{TargetGroupArn: &d.group, ContainerName: aws.String("web"), ContainerPort: aws.Int32(8080)}}
+	if err := d.run(ctx, name, *def.TaskDefinition.TaskDefinitionArn, 2, balancers); err != nil {
+		return err
+	}
+	return d.settled(ctx, name)
+}
+
+// run makes a service, or gives the one that is there another definition.
+func (d *deployment) run(ctx context.Context, service, definition string, count int32, balancers []types.LoadBalancer) error {
+	have, err := d.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{Services: []string{service}})
 	if err != nil {
 		return err
 	}
 	if len(have.Services) == 1 && *have.Services[0].Status == "ACTIVE" {
-		_, err = d.ecs.UpdateService(ctx, &ecs.UpdateServiceInput{Service: aws.String(name), TaskDefinition: arn, DesiredCount: aws.Int32(2)})
-	} else {
-		_, err = d.ecs.CreateService(ctx, &ecs.CreateServiceInput{ServiceName: aws.String(name), TaskDefinition: arn, DesiredCount: aws.Int32(2),
-			LaunchType: types.LaunchTypeFargate, NetworkConfiguration: network,
-			LoadBalancers: []types.LoadBalancer{{TargetGroupArn: &d.group, ContainerName: aws.String("web"), ContainerPort: aws.Int32(8080)}}})
-	}
-	if err != nil {
+		_, err = d.ecs.UpdateService(ctx, &ecs.UpdateServiceInput{Service: &service, TaskDefinition: &definition, DesiredCount: &count})
 		return err
 	}
+	_, err = d.ecs.CreateService(ctx, &ecs.CreateServiceInput{ServiceName: &service, TaskDefinition: &definition, DesiredCount: &count,
+		LaunchType: types.LaunchTypeFargate, LoadBalancers: balancers,
+		NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: d.subnets}}})
+	return err
+}
+
+// settled waits until the services have what they want.
+func (d *deployment) settled(ctx context.Context, services ...string) error {
 	return d.until(ctx, time.Minute, func() (bool, error) {
-		out, err := d.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{Services: []string{name}})
-		if err != nil || len(out.Services) != 1 {
+		out, err := d.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{Services: services})
+		if err != nil || len(out.Services) != len(services) {
 			return false, err
 		}
-		s := out.Services[0]
-		return len(s.Deployments) == 1 && s.RunningCount == s.DesiredCount && s.Deployments[0].RolloutState == types.DeploymentRolloutStateCompleted, nil
+		for _, s := range out.Services {
+			if len(s.Deployments) != 1 || s.RunningCount != s.DesiredCount || s.Deployments[0].RolloutState != types.DeploymentRolloutStateCompleted {
+				return false, nil
+			}
+		}
+		return true, nil
 	})
 }
 
@@ -154,11 +182,11 @@ func (d *deployment) until(ctx context.Context, limit time.Duration, done func()
 // showTasks prints the tasks whose state differs from the last time.
 func (d *deployment) showTasks(ctx context.Context) error {
 	for _, desired := range []types.DesiredStatus{types.DesiredStatusRunning, types.DesiredStatusStopped} {
-		list, err := d.ecs.ListTasks(ctx, &ecs.ListTasksInput{ServiceName: aws.String(name), DesiredStatus: desired})
-		if err != nil || len(list.TaskArns) == 0 {
-			if err != nil {
-				return err
-			}
+		list, err := d.ecs.ListTasks(ctx, &ecs.ListTasksInput{DesiredStatus: desired})
+		if err != nil {
+			return err
+		}
+		if len(list.TaskArns) == 0 {
 			continue
 		}
 		out, err := d.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Tasks: list.TaskArns})
@@ -167,12 +195,13 @@ func (d *deployment) showTasks(ctx context.Context) error {
 		}
 		for _, t := range out.Tasks {
 			id, now := taskID(*t.TaskArn), *t.LastStatus
-			was, known := d.states[id]
-			if was == now || !known && now == "STOPPED" {
+			was, known := d.tasks[id]
+			if was.state == now || !known && now == "STOPPED" {
 				continue
 			}
-			d.states[id] = now
-			fmt.Printf("  %s  task %s  %-14s %s\n", time.Now().Format("15:04:05.000"), id[:8], now, aws.ToString(t.StoppedReason))
+			_, group, _ := strings.Cut(*t.Group, ":")
+			d.tasks[id] = task{group, now}
+			fmt.Printf("  %s  %-13s task %s  %-14s %s\n", time.Now().Format("15:04:05.000"), group, id[:8], now, aws.ToString(t.StoppedReason))
 		}
 	}
 	return nil

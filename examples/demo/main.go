@@ -1,6 +1,7 @@
 // Command demo is `make demo`: it starts dhow, deploys examples/hello as a
 // service behind a load balancer through the AWS API, calls it, kills one of
-// its containers and shows that nobody notices. Ctrl-C removes everything that
+// its containers and shows that nobody notices; then it deploys examples/orders
+// and lets events start tasks and feed a queue. Ctrl-C removes everything that
 // runs; `dhow up` brings it back.
 package main
 
@@ -35,6 +36,7 @@ func run(ctx context.Context, listen, dataDir string, once bool) (err error) {
 	}
 	defer func() { err = errors.Join(err, p.down()) }()
 	d := newDeployment(p)
+	s := newShop(d)
 	for _, step := range []struct {
 		title string
 		do    func(context.Context) error
@@ -44,6 +46,11 @@ func run(ctx context.Context, listen, dataDir string, once bool) (err error) {
 		{"service hello: two tasks behind the load balancer", d.service},
 		{"call it until both tasks have answered", d.call},
 		{"kill one task's container while calls go on", d.kill},
+		{"a shop of events: build an image of examples/orders", s.image},
+		{"an event bus, its rules, a queue with a dead-letter queue", s.messaging},
+		{"services orders-api, behind a load balancer, and orders-worker, behind the queue", s.services},
+		{"place orders: a rule starts a task for the large one", s.orders},
+		{"an order that fails, the dead-letter queue, a mended worker, redrive", s.poison},
 	} {
 		fmt.Printf("\n\033[1m▸ %s\033[0m\n", step.title)
 		if err := step.do(ctx); err != nil {

@@ -116,9 +116,20 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
+// Public is an error below the handlers that callers are told of in its own
+// words: an engine's, which knows no codes of AWS's. Any other error that is
+// none of AWS's is logged, and says nothing.
+type Public interface {
+	error
+	// Public returns the sentence, and whether it is dhow that failed rather
+	// than the request.
+	Public() (sentence string, fault bool)
+}
+
 // Authorizer decides who calls and whether they may. It is asked for every
-// request, after routing and before the input is read by a handler. It may
-// set c.Account, c.Region and c.Principal.
+// request, after routing and before the input is read by a handler; c.Service
+// and c.Operation are "" where the request names none that exist. It may set
+// c.Account, c.Region and c.Principal.
 type Authorizer interface {
 	Authorize(r *http.Request, c *Call) error
 }

@@ -204,6 +204,40 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// full is an engine's error.
+type full struct{ ours bool }
+
+func (full) Error() string            { return "engine: /var/lib is full" }
+func (f full) Public() (string, bool) { return "No space is left.", f.ours }
+
+// TestPublic: an engine's error that is for callers reaches them in its words.
+func TestPublic(t *testing.T) {
+	var log bytes.Buffer
+	var err error
+	api := &ecsAPI{describe: func(context.Context, *ecs.DescribeClustersInput) (*ecs.DescribeClustersOutput, error) {
+		return nil, err
+	}}
+	_, url := start(t, awsapi.Config{Log: slog.New(slog.NewTextHandler(&log, nil))}, awsapi.Service{Model: "ecs", API: api})
+	for _, c := range []struct {
+		ours   bool
+		status int
+		want   string
+	}{
+		{true, 503, `{"__type":"ServerException","message":"No space is left."}`},
+		{false, 400, `{"__type":"InvalidParameterException","message":"No space is left."}`},
+	} {
+		log.Reset()
+		err = fmt.Errorf("while at it: %w", full{c.ours})
+		status, body, _ := ecsCall("DescribeClusters", "{}").send(t, url)
+		if status != c.status || body != c.want {
+			t.Errorf("%d %s, want %d %s", status, body, c.status, c.want)
+		}
+		if logged := strings.Contains(log.String(), "/var/lib is full"); logged != c.ours {
+			t.Errorf("the log says %q", log.String())
+		}
+	}
+}
+
 func TestErrorValues(t *testing.T) {
 	var err error
 	api := &ecsAPI{describe: func(context.Context, *ecs.DescribeClustersInput) (*ecs.DescribeClustersOutput, error) {

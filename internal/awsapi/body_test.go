@@ -235,11 +235,15 @@ func TestAuthorizer(t *testing.T) {
 		t.Errorf("the handler saw %+v", saw)
 	}
 	ecsCall("ListClusters", "{}").send(t, web.URL) // known, not served: asked as well
-	if len(a.calls) != 2 {
+	ecsCall("Nonsense", "{}").send(t, web.URL)
+	request{"GET", "/", "", nil}.send(t, web.URL)
+	if len(a.calls) != 4 || a.calls[1] != "ecs.ListClusters by " || a.calls[2] != "ecs. by " || a.calls[3] != ". by " {
 		t.Errorf("it was asked for %q", a.calls)
 	}
 	a.err = &awsapi.Error{Code: "AccessDeniedException", Message: "User is not authorized", Status: 400}
-	if status, body, _ := ecsCall("DescribeClusters", `{"clusters":["d"]}`).send(t, web.URL); status != 400 || !strings.Contains(body, "AccessDenied") || name != "c" {
-		t.Errorf("%d %s, handler called with %s", status, body, name)
+	for _, q := range []request{ecsCall("DescribeClusters", `{"clusters":["d"]}`), ecsCall("Nonsense", "{}")} {
+		if status, body, _ := q.send(t, web.URL); status != 400 || !strings.Contains(body, "AccessDenied") || name != "c" {
+			t.Errorf("%d %s, handler called with %s", status, body, name)
+		}
 	}
 }

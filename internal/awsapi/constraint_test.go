@@ -8,8 +8,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -50,6 +54,20 @@ func TestConstraints(t *testing.T) {
 			"CreateRepository": func(context.Context, *ecr.CreateRepositoryInput) (*ecr.CreateRepositoryOutput, error) {
 				return &ecr.CreateRepositoryOutput{}, nil
 			}}},
+		awsapi.Service{Model: "ecs", API: awsapi.Handlers{
+			"RunTask": func(context.Context, *ecs.RunTaskInput) (*ecs.RunTaskOutput, error) { return &ecs.RunTaskOutput{}, nil }}},
+		awsapi.Service{Model: "elbv2", API: awsapi.Handlers{
+			"CreateRule": func(context.Context, *elbv2.CreateRuleInput) (*elbv2.CreateRuleOutput, error) {
+				return &elbv2.CreateRuleOutput{}, nil
+			}}},
+		awsapi.Service{Model: "ec2", API: awsapi.Handlers{
+			"DescribeVpcs": func(context.Context, *ec2.DescribeVpcsInput) (*ec2.DescribeVpcsOutput, error) {
+				return &ec2.DescribeVpcsOutput{}, nil
+			}}},
+		awsapi.Service{Model: "route53", API: awsapi.Handlers{
+			"ChangeResourceRecordSets": func(context.Context, *route53.ChangeResourceRecordSetsInput) (*route53.ChangeResourceRecordSetsOutput, error) {
+				return &route53.ChangeResourceRecordSetsOutput{}, nil
+			}}},
 		awsapi.Service{Model: "sqs", API: awsapi.Handlers{
 			"SendMessage": func(context.Context, *sqs.SendMessageInput) (*sqs.SendMessageOutput, error) {
 				return &sqs.SendMessageOutput{}, nil
@@ -79,7 +97,17 @@ func TestConstraints(t *testing.T) {
 		{form("Action=Publish&Version=2010-03-31&Message=m&MessageAttributes.entry.1.Name=attr1&MessageAttributes.entry.1.Value.StringValue=x"), "ValidationError",
 			"1 validation error detected: Value null at 'messageAttributes.attr1.member.dataType' failed to satisfy constraint: Member must not be null"},
 		{target("AmazonEC2ContainerRegistry_V20150921.CreateRepository", `{"repositoryName":"Bad Name"}`), "InvalidParameterException",
-			"1 validation error detected: Value 'Bad Name' at 'repositoryName' failed to satisfy constraint: Member must satisfy regular expression pattern: "},
+			"Invalid parameter at 'repositoryName' failed to satisfy constraint: 'must satisfy regular expression '[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(\\/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*''"},
+		{target("AmazonEC2ContainerRegistry_V20150921.CreateRepository", `{"repositoryName":"a"}`), "InvalidParameterException",
+			"Invalid parameter at 'repositoryName' failed to satisfy constraint: 'must have length greater than or equal to 2'"},
+		{target("AmazonEC2ContainerServiceV20141113.RunTask", `{"taskDefinition":"t","launchType":"X"}`), "InvalidParameterException",
+			"1 validation error detected: Value 'X' at 'launchType' failed to satisfy constraint: Member must satisfy enum value set: [EC2, FARGATE, EXTERNAL, MANAGED_INSTANCES]"},
+		{form("Action=CreateRule&Version=2015-12-01&ListenerArn=l&Priority=0&Conditions.member.1.Field=f&Actions.member.1.Type=forward"), "ValidationError",
+			"1 validation error detected: Value '0' at 'priority' failed to satisfy constraint: Member must have value greater than or equal to 1"},
+		{form("Action=DescribeVpcs&Version=2016-11-15&MaxResults=1"), "InvalidParameterValue",
+			"Value (1) for parameter maxResults is invalid. Member must have value greater than or equal to 5"},
+		{request{"POST", "/2013-04-01/hostedzone/Z/rrset", "<a><ChangeBatch/></a>", nil}, "InvalidInput",
+			"1 validation error detected: Value null at 'changeBatch.changes' failed to satisfy constraint: Member must not be null"},
 		{target("AmazonSQS.SendMessage", `{"QueueUrl":"u"}`), "MissingRequiredParameterException", "The request must contain the parameter MessageBody."},
 	} {
 		status, body, h := c.req.send(t, url)

@@ -98,6 +98,7 @@ func (x *exchange) fault(err error) *fault {
 	var bad codec.Violations
 	var syntax *codec.SyntaxError
 	var large *errTooLarge
+	var public Public
 	switch {
 	case errors.As(err, &own):
 		return plainFault(m, own)
@@ -113,6 +114,8 @@ func (x *exchange) fault(err error) *fault {
 		return &fault{code: code, name: code, message: large.Error(), status: http.StatusRequestEntityTooLarge}
 	case errors.As(err, &api):
 		return typedFault(m, api)
+	case errors.As(err, &public):
+		return x.publicFault(m, err, public)
 	}
 	if err != errPanic {
 		x.s.log.Error("a call failed", "service", x.call.Service, "operation", x.call.Operation,
@@ -120,6 +123,19 @@ func (x *exchange) fault(err error) *fault {
 	}
 	f := internalFault(m)
 	f.message = "The request failed for a reason that is dhow's, not yours. Its log names request " + x.call.RequestID + "."
+	return f
+}
+
+// publicFault is an engine's error: the service's own failure, for now, or its
+// word for bad input.
+func (x *exchange) publicFault(m *model.Model, err error, public Public) *fault {
+	sentence, ours := public.Public()
+	if !ours && x.t.info != nil {
+		return plainFault(m, &Error{Code: constraintCode(x.t.info), Message: sentence})
+	}
+	x.s.log.Warn("a call failed", "service", x.call.Service, "operation", x.call.Operation, "request", x.call.RequestID, "err", err)
+	f := internalFault(m)
+	f.message, f.status = sentence, http.StatusServiceUnavailable
 	return f
 }
 

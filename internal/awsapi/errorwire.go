@@ -27,8 +27,12 @@ func (x *exchange) fail(err error) {
 		x.queryErrorHeader(f)
 	case cborRPC:
 		h["Smithy-Protocol"] = cborProtocol
-		b = x.appendCBORError(b, f)
+		b = x.appendCBORError(b, codec.EpochSeconds, f)
 		contentType = ctCBOR
+		x.queryErrorHeader(f)
+	case awsCBOR:
+		b = x.appendCBORError(b, codec.EpochMillis, f)
+		contentType = ctAWSCBOR
 		x.queryErrorHeader(f)
 	case restJSON:
 		h["x-amzn-ErrorType"] = []string{f.name}
@@ -204,11 +208,11 @@ func (x *exchange) appendEC2Error(b []byte, f *fault) []byte {
 	return append(append(b, x.call.RequestID...), "</RequestID></Response>"...)
 }
 
-func (x *exchange) appendCBORError(b []byte, f *fault) []byte {
+func (x *exchange) appendCBORError(b []byte, e codec.Epoch, f *fault) []byte {
 	b = codec.AppendCBOROpen(b)
 	b = codec.AppendCBORText(codec.AppendCBORText(b, "__type"), x.typeName(f))
 	if p := x.errorPlan(f); p != nil {
-		b = p.AppendCBORMembers(b, f.value)
+		b = p.AppendCBORMembers(b, e, f.value)
 	}
 	if !hasMessage(f) {
 		b = codec.AppendCBORText(codec.AppendCBORText(b, messageName(f)), f.message)

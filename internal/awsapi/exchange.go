@@ -92,6 +92,10 @@ func (x *exchange) serve() error {
 	x.t = t
 	x.identify()
 	if err != nil {
+		// Who may not call at all is not told what there is to call.
+		if denied := x.authorize(x.s.cfg.MaxBody); denied != nil {
+			return denied
+		}
 		return err
 	}
 	svc := x.s.services[t.info.Name]
@@ -219,8 +223,11 @@ func (x *exchange) decode(o *operation, in reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	if x.t.proto == cborRPC {
-		return o.in.DecodeCBOR(body, in, seen)
+	switch x.t.proto {
+	case cborRPC:
+		return o.in.DecodeCBOR(body, codec.EpochSeconds, in, seen)
+	case awsCBOR:
+		return o.in.DecodeCBOR(body, codec.EpochMillis, in, seen)
 	}
 	return o.in.DecodeJSON(body, in, seen)
 }
@@ -238,9 +245,14 @@ func (x *exchange) answer(o *operation, out reflect.Value) error {
 	case cborRPC:
 		x.w.Header()["Smithy-Protocol"] = cborProtocol
 		if o.Output >= 0 {
-			b = o.out.AppendCBOR(b, out)
+			b = o.out.AppendCBOR(b, codec.EpochSeconds, out)
 		}
 		contentType = ctCBOR
+	case awsCBOR:
+		if o.Output >= 0 {
+			b = o.out.AppendCBOR(b, codec.EpochMillis, out)
+		}
+		contentType = ctAWSCBOR
 	case query:
 		b = x.appendQuery(b, o, out)
 		contentType = ctXML
@@ -261,6 +273,7 @@ var (
 	ctJSON       = []string{"application/json"}
 	ctXML        = []string{"text/xml"}
 	ctCBOR       = []string{"application/cbor"}
+	ctAWSCBOR    = []string{codec.AWSCBOR}
 	cborProtocol = []string{"rpc-v2-cbor"}
 	closing      = []string{"close"}
 )

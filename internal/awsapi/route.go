@@ -19,6 +19,7 @@ const (
 	restJSON
 	restXML
 	cborRPC
+	awsCBOR // awsJSON in CBOR, as the AWS SDK for Java speaks it with Kinesis
 )
 
 // routes find a request's service among all models, served or not.
@@ -138,6 +139,10 @@ func (s *Server) Match(r *http.Request) bool {
 	return s.routes.find(x) != nil
 }
 
+func isAWSCBOR(r *http.Request) bool {
+	return strings.HasPrefix(header(r, "Content-Type"), "application/x-amz-cbor-1.")
+}
+
 func isForm(r *http.Request) bool {
 	return strings.HasPrefix(header(r, "Content-Type"), "application/x-www-form-urlencoded")
 }
@@ -167,6 +172,9 @@ func (s *Server) resolve(x *exchange) (t target, err error) {
 	switch wire := header(r, "X-Amz-Target"); {
 	case wire != "" && i.Speaks("json"):
 		t.proto = awsJSON
+		if isAWSCBOR(r) {
+			t.proto = awsCBOR
+		}
 		prefix, op, _ := cutLast(wire, '.')
 		if prefix == i.TargetPrefix {
 			t.op = op
@@ -228,6 +236,8 @@ func guessProtocol(r *http.Request) protocol {
 	switch ct := header(r, "Content-Type"); {
 	case header(r, "Smithy-Protocol") == "rpc-v2-cbor":
 		return cborRPC
+	case header(r, "X-Amz-Target") != "" && isAWSCBOR(r):
+		return awsCBOR
 	case header(r, "X-Amz-Target") != "" || strings.Contains(ct, "json"):
 		return awsJSON
 	case isForm(r):

@@ -89,7 +89,10 @@ func (s *eventStream) Start(out any) error {
 func (s *eventStream) start(out any) error {
 	s.started = true
 	x := s.x
-	body := []byte("{}")
+	body, contentType := []byte("{}"), x.jsonContentType()[0]
+	if x.t.proto == awsCBOR {
+		body, contentType = codec.AppendCBORClose(codec.AppendCBOROpen(nil)), codec.AWSCBOR
+	}
 	if out != nil {
 		v := reflect.ValueOf(out).Elem()
 		p, err := s.l.codec.Plan(v.Type(), s.output)
@@ -99,11 +102,15 @@ func (s *eventStream) start(out any) error {
 		if x.t.proto == restJSON || x.t.proto == restXML {
 			p.EncodeBound(v, x.w.Header())
 		}
-		body = p.AppendJSON(nil, v)
+		if body = nil; x.t.proto == awsCBOR {
+			body = p.AppendCBOR(body, codec.EpochMillis, v)
+		} else {
+			body = p.AppendJSON(body, v)
+		}
 	}
 	x.head(http.StatusOK, []string{"application/vnd.amazon.eventstream"}, -1)
-	if x.t.proto == awsJSON {
-		return s.message([][2]string{{":message-type", "event"}, {":event-type", "initial-response"}, {":content-type", x.jsonContentType()[0]}}, body)
+	if x.t.proto == awsJSON || x.t.proto == awsCBOR {
+		return s.message([][2]string{{":message-type", "event"}, {":event-type", "initial-response"}, {":content-type", contentType}}, body)
 	}
 	return s.flush()
 }
@@ -131,7 +138,7 @@ func (s *eventStream) Send(event any) error {
 		if err != nil {
 			return err
 		}
-		body, contentType := p.AppendEvent(nil, value)
+		body, contentType := p.AppendEvent(nil, s.x.t.proto == awsCBOR, value)
 		return s.message([][2]string{{":message-type", "event"}, {":event-type", m.Name}, {":content-type", contentType}}, body)
 	}
 	return fmt.Errorf("%T is no event of %s", event, s.shape.Name)
@@ -140,8 +147,12 @@ func (s *eventStream) Send(event any) error {
 // exception is the stream's last message.
 func (s *eventStream) exception(err error) error {
 	f := s.x.fault(err)
-	body := append(codec.AppendJSONString([]byte(`{"message":`), f.message), '}')
-	return s.message([][2]string{{":message-type", "exception"}, {":exception-type", f.name}, {":content-type", "application/json"}}, body)
+	body, contentType := append(codec.AppendJSONString([]byte(`{"message":`), f.message), '}'), "application/json"
+	if s.x.t.proto == awsCBOR {
+		body, contentType = codec.AppendCBORText(codec.AppendCBORText(codec.AppendCBOROpen(nil), "message"), f.message), codec.AWSCBOR
+		body = codec.AppendCBORClose(body)
+	}
+	return s.message([][2]string{{":message-type", "exception"}, {":exception-type", f.name}, {":content-type", contentType}}, body)
 }
 
 // message writes one frame: lengths, their CRC, headers, payload, CRC of all.

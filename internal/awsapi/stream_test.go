@@ -94,7 +94,9 @@ func TestEventStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	<-out.GetStream().Events()
+	for range 4 { // all that the handler sends before it waits
+		<-out.GetStream().Events()
+	}
 	if err := out.GetStream().Close(); err != nil {
 		t.Error(err)
 	}

@@ -25,6 +25,8 @@ func (x *exchange) violation(bad codec.Violations) *Error {
 	switch name {
 	case "ec2":
 		return ec2Violation(bad[0])
+	case "ecr":
+		return ecrViolation(bad[0])
 	case "sqs":
 		if bad[0].Missing {
 			return &Error{Code: "MissingRequiredParameterException", Message: "The request must contain the parameter " + bad[0].Member + "."}
@@ -52,6 +54,16 @@ func ec2Violation(v codec.Violation) *Error {
 	}
 	value := strings.TrimSuffix(strings.TrimPrefix(v.Value, " '"), "'")
 	return &Error{Code: "InvalidParameterValue", Message: "Value (" + value + ") for parameter " + v.Path + " is invalid. " + v.Constraint}
+}
+
+// ecrViolation is ECR's own: one parameter at a time, and the model's sentence
+// without its subject.
+func ecrViolation(v codec.Violation) *Error {
+	rule := strings.TrimPrefix(v.Constraint, "Member ")
+	if before, pattern, ok := strings.Cut(rule, "regular expression pattern: "); ok {
+		rule = before + "regular expression '" + pattern + "'"
+	}
+	return &Error{Code: "InvalidParameterException", Message: "Invalid parameter at '" + v.Path + "' failed to satisfy constraint: '" + rule + "'"}
 }
 
 // malformed is the protocol's error for bytes that are not what they should be.

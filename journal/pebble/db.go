@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	pdb "github.com/cockroachdb/pebble/v2"
 
@@ -34,8 +35,16 @@ func openDB(dir string, j *Journal) (*pdb.DB, error) {
 	}()
 	select {
 	case r := <-done:
+		if r.err == nil && j.disk.dead() {
+			return r.db, j.ended()
+		}
 		return r.db, r.err
 	case <-j.down:
+	}
+	select {
+	case r := <-done:
+		return r.db, j.ended()
+	case <-time.After(closeTimeout):
 		return nil, j.ended()
 	}
 }

@@ -12,16 +12,19 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// disk is the file system as Pebble sees it. Pebble dies of an error in the wrong
-// place; so on a full disk its writes wait here until there is room, and after a
-// failure for good nothing reaches the disk any more.
+// disk is the file system as Pebble sees it. An error in the wrong place makes
+// Pebble panic, exit or wait for ever. So on a full disk its writes wait here
+// until there is room; and from when the journal has failed, or closes while the
+// disk is full, Pebble only dreams: its writes succeed, new files are in memory,
+// and nothing reaches the disk.
 type disk struct {
 	vfs.FS
-	dir  string
-	fail func(error) error // takes errors that nothing survives
+	dir   string
+	fail  func(error) error // takes errors that nothing survives
+	dream *vfs.MemFS
 
 	blocked atomic.Int32 // writes that wait for room
-	ended   atomic.Bool  // no more writes: the journal has failed or is closing
+	ended   atomic.Bool  // nothing reaches the disk any more
 
 	mu      sync.Mutex // guards what follows
 	scarce  bool       // there is less room than is to be kept
@@ -39,7 +42,7 @@ const (
 	retryEvery = 20 * time.Millisecond
 )
 
-// errEnded is the answer to Pebble once nothing is to reach the disk any more.
+// errEnded says that from now on Pebble dreams.
 var errEnded = errors.New("the journal has ended")
 
 // full tells whether err is for want of space.
@@ -76,26 +79,21 @@ func (d *disk) end() { d.ended.Store(true) }
 
 func (d *disk) dead() bool { return d.ended.Load() }
 
-// do does an operation without which Pebble cannot go on.
+// do does an operation that changes the disk, again and again while it is full.
+// If it fails, for another reason than that a file is missing, the journal has
+// failed. The error is errEnded from then on.
 func (d *disk) do(what, name string, f func() error) error {
-	err := d.retry(f)
-	if err != nil && !errors.Is(err, errEnded) && !errors.Is(err, os.ErrNotExist) {
-		d.fail(fmt.Errorf("%s %s: %w", what, name, err))
-	}
-	return err
-}
-
-// retry does an operation that changes the disk, again and again while it is
-// full.
-func (d *disk) retry(f func() error) error {
 	for first := true; ; first = false {
 		if d.ended.Load() {
-			time.Sleep(time.Millisecond) // or Pebble tries again at once, for ever
 			return errEnded
 		}
 		err := f()
-		if !full(err) {
+		switch {
+		case err == nil || errors.Is(err, os.ErrNotExist):
 			return err
+		case !full(err):
+			d.fail(fmt.Errorf("%s %s: %w", what, name, err))
+			return errEnded
 		}
 		if first {
 			d.blocked.Add(1)
@@ -105,12 +103,26 @@ func (d *disk) retry(f func() error) error {
 	}
 }
 
+// change is do for what needs no answer.
+func (d *disk) change(what, name string, f func() error) error {
+	if err := d.do(what, name, f); !errors.Is(err, errEnded) {
+		return err
+	}
+	return nil
+}
+
 func (d *disk) open(what, name string, f func() (vfs.File, error)) (vfs.File, error) {
 	var file vfs.File
 	err := d.do(what, name, func() (err error) {
 		file, err = f()
 		return err
 	})
+	if errors.Is(err, errEnded) {
+		if err := d.dream.MkdirAll(d.PathDir(name), 0o700); err != nil {
+			return nil, err
+		}
+		return d.dream.Create(name, vfs.WriteCategoryUnspecified)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -129,92 +141,106 @@ func (d *disk) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File
 	return d.open("reuse", from, func() (vfs.File, error) { return d.FS.ReuseForWrite(from, to, c) })
 }
 
+func (d *disk) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+	if d.ended.Load() {
+		if f, err := d.dream.Open(name); err == nil {
+			return f, nil
+		}
+	}
+	return d.FS.Open(name, opts...)
+}
+
+func (d *disk) Stat(name string) (vfs.FileInfo, error) {
+	if d.ended.Load() {
+		if info, err := d.dream.Stat(name); err == nil {
+			return info, nil
+		}
+	}
+	return d.FS.Stat(name)
+}
+
 func (d *disk) OpenDir(name string) (vfs.File, error) {
 	f, err := d.FS.OpenDir(name)
 	if err != nil {
 		return nil, err
 	}
-	return &diskDir{diskFile{File: f, d: d, name: name}}, nil
-}
-
-func (d *disk) Link(from, to string) error {
-	return d.retry(func() error { return d.FS.Link(from, to) })
+	return &diskFile{File: f, d: d, name: name}, nil
 }
 
 func (d *disk) Rename(from, to string) error {
-	return d.do("rename", from, func() error { return d.FS.Rename(from, to) })
+	err := d.do("rename", from, func() error { return d.FS.Rename(from, to) })
+	if errors.Is(err, errEnded) {
+		_ = d.dream.Rename(from, to) // it may be on the disk, and stays
+		return nil
+	}
+	return err
+}
+
+func (d *disk) Link(from, to string) error {
+	return d.change("link", to, func() error { return d.FS.Link(from, to) })
 }
 
 func (d *disk) Remove(name string) error {
-	return d.retry(func() error { return d.FS.Remove(name) })
+	return d.change("remove", name, func() error { return d.FS.Remove(name) })
 }
 
 func (d *disk) RemoveAll(name string) error {
-	return d.retry(func() error { return d.FS.RemoveAll(name) })
+	return d.change("remove", name, func() error { return d.FS.RemoveAll(name) })
 }
 
 func (d *disk) MkdirAll(name string, perm os.FileMode) error {
-	return d.do("make", name, func() error { return d.FS.MkdirAll(name, perm) })
+	return d.change("make", name, func() error { return d.FS.MkdirAll(name, perm) })
 }
 
 func (d *disk) Unwrap() vfs.FS { return d.FS }
 
-// diskFile is a file of Pebble's.
+// diskFile is a file or directory of Pebble's.
 type diskFile struct {
 	vfs.File
 	d    *disk
 	name string
 }
 
-func (f *diskFile) Write(p []byte) (done int, err error) {
-	err = f.d.do("write", f.name, func() error {
+func (f *diskFile) Write(p []byte) (int, error) {
+	done := 0
+	err := f.d.change("write", f.name, func() error {
 		n, err := f.File.Write(p[done:])
 		done += n
 		return err
 	})
-	return done, err
+	return len(p), err
 }
 
-func (f *diskFile) WriteAt(p []byte, off int64) (done int, err error) {
-	err = f.d.do("write", f.name, func() error {
+func (f *diskFile) WriteAt(p []byte, off int64) (int, error) {
+	done := 0
+	err := f.d.change("write", f.name, func() error {
 		n, err := f.File.WriteAt(p[done:], off+int64(done))
 		done += n
 		return err
 	})
-	return done, err
+	return len(p), err
 }
 
-func (f *diskFile) Sync() error { return f.synced(f.File.Sync) }
+func (f *diskFile) Sync() error { return f.sync(f.File.Sync) }
 
-func (f *diskFile) SyncData() error { return f.synced(f.File.SyncData) }
+func (f *diskFile) SyncData() error { return f.sync(f.File.SyncData) }
 
 func (f *diskFile) SyncTo(n int64) (full bool, err error) {
-	err = f.synced(func() error {
+	err = f.sync(func() error {
 		full, err = f.File.SyncTo(n)
 		return err
 	})
 	return full, err
 }
 
-// synced does a sync. If it fails, for whatever reason, nobody knows what is on
+// sync does a sync. If it fails, for whatever reason, nobody knows what is on
 // disk, and trying again would not tell.
-func (f *diskFile) synced(sync func() error) error {
+func (f *diskFile) sync(sync func() error) error {
 	if f.d.ended.Load() {
-		return errEnded
+		return nil
 	}
-	err := sync()
-	if err != nil && !f.d.ended.Load() {
+	if err := sync(); err != nil {
 		f.d.fail(fmt.Errorf("sync %s: %w", f.name, err))
 	}
-	return err
-}
-
-// diskDir is a directory of Pebble's. Pebble panics if its sync fails, so it does
-// not learn of that: the journal has failed then, and nothing that Pebble still
-// does counts or reaches the disk.
-type diskDir struct{ diskFile }
-
-func (f *diskDir) Sync() error {
-	_ = f.diskFile.Sync()
 	return nil
 }

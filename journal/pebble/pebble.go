@@ -48,11 +48,12 @@ type Journal struct {
 	commit *committer
 	log    *slog.Logger
 
-	use    sync.RWMutex // held for reading by calls under way
-	closed bool         // guarded by use
-	cause  atomic.Pointer[error]
-	failed chan error    // gets the cause
-	down   chan struct{} // closed when there is one
+	use      sync.RWMutex // held for reading by calls under way
+	closed   bool         // guarded by use
+	cause    atomic.Pointer[error]
+	failed   chan error    // gets the cause
+	down     chan struct{} // closed when there is one, or the end is not waited for
+	downOnce sync.Once
 
 	settled   chan struct{}   // closed when what was replayed is in the database's files
 	unsettled map[uint64]bool // by id: numbers were reserved by what was replayed
@@ -89,7 +90,7 @@ func Open(dir string, o Options) (*Journal, error) {
 		replayed:  map[uint64]int64{},
 		unsettled: map[uint64]bool{},
 	}
-	j.disk = &disk{FS: o.FS, dir: dir, fail: j.fail}
+	j.disk = &disk{FS: o.FS, dir: dir, fail: j.fail, dream: vfs.NewMem()}
 	if err := j.open(dir, o); err != nil {
 		j.release()
 		return nil, fmt.Errorf("journal in %s: %w", dir, err)
@@ -254,12 +255,17 @@ func (j *Journal) sync(upto uint64) error {
 // It returns what calls under way are to answer.
 func (j *Journal) fail(err error) error {
 	if j.cause.CompareAndSwap(nil, &err) {
-		j.disk.end()
+		j.giveUp()
 		j.log.Error("journal: failed for good", "err", err)
 		j.failed <- err
-		close(j.down)
 	}
 	return j.over()
+}
+
+// giveUp ends whatever waits for the disk.
+func (j *Journal) giveUp() {
+	j.disk.end()
+	j.downOnce.Do(func() { close(j.down) })
 }
 
 // over is the answer to calls whose records may have been written or not when
@@ -322,7 +328,8 @@ func (j *Journal) release() (err error) {
 			}
 		}
 	}
-	return j.unlock(errors.New("Pebble does not close"))
+	j.giveUp()
+	return j.unlock(errors.New("the database does not close"))
 }
 
 func (j *Journal) unlock(err error) error {
@@ -338,7 +345,9 @@ func (j *Journal) unlock(err error) error {
 
 func (j *Journal) closeAll() (err error) {
 	if j.commit != nil {
-		err = j.saveNumbers()
+		if err = j.saveNumbers(); errors.Is(err, journal.ErrFull) {
+			err = nil // they were reserved
+		}
 		j.commit.close()
 	}
 	close(j.closing)

@@ -35,7 +35,7 @@ func (a *API) DiscoverPollEndpoint(ctx context.Context, in *ecs.DiscoverPollEndp
 // SubmitTaskStateChange records what a task's agent reports. Statuses never go
 // back: what a late report says of the past is dropped, the rest is taken.
 func (a *API) SubmitTaskStateChange(ctx context.Context, in *ecs.SubmitTaskStateChangeInput) (*ecs.SubmitTaskStateChangeOutput, error) {
-	err := a.report(ctx, in.Cluster, in.Task, func(t *cluster.Task, now time.Time) { applyReport(t, in, now) })
+	err := a.report(ctx, in.Cluster, in.Task, deref(in.Status), func(t *cluster.Task, now time.Time) { applyReport(t, in, now) })
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (a *API) SubmitTaskStateChange(ctx context.Context, in *ecs.SubmitTaskState
 
 // SubmitContainerStateChange records what an agent reports of one container.
 func (a *API) SubmitContainerStateChange(ctx context.Context, in *ecs.SubmitContainerStateChangeInput) (*ecs.SubmitContainerStateChangeOutput, error) {
-	err := a.report(ctx, in.Cluster, in.Task, func(t *cluster.Task, now time.Time) {
+	err := a.report(ctx, in.Cluster, in.Task, "", func(t *cluster.Task, now time.Time) {
 		applyReport(t, &ecs.SubmitTaskStateChangeInput{Containers: []types.ContainerStateChange{{
 			ContainerName: in.ContainerName, ExitCode: in.ExitCode, NetworkBindings: in.NetworkBindings,
 			Reason: in.Reason, RuntimeId: in.RuntimeId, Status: in.Status}}}, now)
@@ -61,9 +61,10 @@ func (a *API) SubmitAttachmentStateChanges(ctx context.Context, in *ecs.SubmitAt
 	return &ecs.SubmitAttachmentStateChangesOutput{Acknowledgment: ptr("")}, nil
 }
 
-// report applies change to the task that an agent names. The agent of a node
-// may speak of the tasks on its own node alone, of whichever account they are.
-func (a *API) report(ctx context.Context, ref, task *string, change func(*cluster.Task, time.Time)) error {
+// report applies change to the task that an agent names and says is in status,
+// "" where it says nothing of that. The agent of a node may speak of the tasks
+// on its own node alone, of whichever account they are.
+func (a *API) report(ctx context.Context, ref, task *string, status string, change func(*cluster.Task, time.Time)) error {
 	c := cluster.Cluster{Scope: scope(ctx)}
 	node, ours := callerNode(ctx)
 	if arn, ok := parseARN(deref(task)); ok && ours {
@@ -79,6 +80,11 @@ func (a *API) report(ctx context.Context, ref, task *string, change func(*cluste
 	}
 	return a.db.Update(ctx, func(tx *store.Tx) error {
 		t, err := findTask(tx, c, deref(task))
+		if status == string(cluster.Stopped) && (err != nil || t.Last == cluster.Stopped) {
+			if done, err := strayGone(tx, c, deref(task), node, ours); done || err != nil {
+				return err
+			}
+		}
 		if err != nil {
 			return err
 		}
@@ -88,6 +94,25 @@ func (a *API) report(ctx context.Context, ref, task *string, change func(*cluste
 		change(&t, time.Now().UTC())
 		return cluster.SaveTask(tx, t)
 	})
+}
+
+// strayGone ends the stray that ref names, if it is one: the node, back from
+// where it was lost, says that nothing of the task is left. The task's own row
+// may be forgotten by now.
+func strayGone(tx *store.Tx, c cluster.Cluster, ref, node string, ours bool) (done bool, err error) {
+	id, err := memberID(c, "task", ref)
+	if err != nil {
+		return false, err
+	}
+	key := c.Scope.Key(c.Name, id)
+	s, ok := cluster.Strays.Get(tx, key)
+	if !ok {
+		return false, nil
+	}
+	if ours && s.Node != node {
+		return false, accessDenied("Task %s is not on node %s.", id, node)
+	}
+	return true, cluster.Gone(tx, key)
 }
 
 // applyReport brings t to where its agent says it is.

@@ -72,7 +72,7 @@ func (a *API) CreateCluster(ctx context.Context, in *ecs.CreateClusterInput) (*e
 	if err != nil {
 		return nil, err
 	}
-	return &ecs.CreateClusterOutput{Cluster: &out}, cluster.EnrollAll(ctx, a.db)
+	return &ecs.CreateClusterOutput{Cluster: &out}, cluster.EnrollRest(ctx, a.db, c.Key())
 }
 
 // sameCluster reports whether a repeated CreateCluster says nothing that c is

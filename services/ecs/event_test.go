@@ -103,11 +103,11 @@ func TestTaskEventsWarn(t *testing.T) {
 	f := newFixture(t)
 	f.cluster("default")
 	f.define("job", fargate, func(in *ecs.RegisterTaskDefinitionInput) {
-		in.TaskRoleArn = ptr("arn:aws:iam::000000000000:role/worker")
+		in.EnableFaultInjection = ptr(true)
 	})
 	f.run1("job", func(in *ecs.RunTaskInput) { in.LaunchType, in.NetworkConfiguration = "FARGATE", f.vpc() })
 	for _, e := range f.events(cluster.TaskStateChange) {
-		if got, ok := e.Detail["dhowWarnings"].([]any); !ok || len(got) != 1 || got[0] != "taskRoleArn is kept but does not act" {
+		if got, ok := e.Detail["dhowWarnings"].([]any); !ok || len(got) != 1 || got[0] != "enableFaultInjection is kept but does not act" {
 			t.Errorf("warnings %v", e.Detail["dhowWarnings"])
 		}
 	}

@@ -159,6 +159,7 @@ func (a *API) DeregisterContainerInstance(ctx context.Context, in *ecs.Deregiste
 		return nil, err
 	}
 	var left []cluster.Task
+	var node, only string // whose strays are let go, and of which instance
 	var out types.ContainerInstance
 	err := a.db.Update(ctx, func(tx *store.Tx) error {
 		left = nil
@@ -187,13 +188,18 @@ func (a *API) DeregisterContainerInstance(ctx context.Context, in *ecs.Deregiste
 		}
 		out = wireInstance(tx, i)
 		out.Status, out.AgentConnected, out.Version = ptr("INACTIVE"), false, i.Version+1
+		node, only = i.Node, i.ID
 		if n.External {
 			// A stock agent's node is nothing without its instance.
 			cluster.Nodes.Delete(tx, n.ID)
+			only = ""
 		}
 		return cluster.DropInstance(tx, i)
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := cluster.DropStrays(ctx, a.db, node, only); err != nil {
 		return nil, err
 	}
 	for batch := range slices.Chunk(left, 20) {

@@ -80,7 +80,7 @@ func (a *API) registerNode(ctx context.Context, n cluster.Node, sent []types.Att
 			return nil, err
 		}
 	}
-	if err := cluster.EnrollAll(ctx, a.db); err != nil {
+	if err := cluster.EnrollNode(ctx, a.db, n.ID); err != nil {
 		return nil, err
 	}
 	now := time.Now().UTC()

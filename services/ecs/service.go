@@ -24,8 +24,8 @@ func (a *API) CreateService(ctx context.Context, in *ecs.CreateServiceInput) (*e
 		return nil, invalidParam("Invalid service name %.260q: up to 255 letters, numbers, underscores and hyphens are allowed.", name)
 	case in.DesiredCount == nil:
 		return nil, invalidParam("Desired count can not be empty: specify desiredCount.")
-	case len(deref(in.ClientToken)) > 36:
-		return nil, invalidParam("Invalid clientToken: it can be 36 characters long at most.")
+	case !tokenOK(deref(in.ClientToken), 36):
+		return nil, invalidParam(badToken, 36)
 	}
 	if err := refuseOnCreate(in); err != nil {
 		return nil, err

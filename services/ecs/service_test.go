@@ -125,6 +125,10 @@ func TestCreateServiceToken(t *testing.T) {
 	}
 	_, err := f.CreateService(f.ctx, createInput(token, func(in *ecs.CreateServiceInput) { in.DesiredCount = ptr(int32(3)) }))
 	refused(t, err, "InvalidParameterException", "Creation of service was not idempotent.")
+	for _, bad := range []string{strings.Repeat("x", 37), "a b", "ü"} {
+		_, err := f.CreateService(f.ctx, createInput(func(in *ecs.CreateServiceInput) { in.ClientToken = &bad }))
+		refused(t, err, "InvalidParameterException", "Invalid clientToken")
+	}
 }
 
 func TestRefusedServices(t *testing.T) {

@@ -88,7 +88,7 @@ func (a *API) DescribeTasks(ctx context.Context, in *ecs.DescribeTasksInput) (*e
 	case n == 0:
 		return nil, invalidParam("Tasks cannot be empty.")
 	case n > 100:
-		return nil, invalidParam("Tasks cannot have more than 100 elements.")
+		return nil, invalidParam("taskIds can have at most 100 items.")
 	}
 	out := &ecs.DescribeTasksOutput{Tasks: []types.Task{}, Failures: []types.Failure{}}
 	err := a.db.View(func(r store.Reader) error {

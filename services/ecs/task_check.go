@@ -24,6 +24,8 @@ func (r *run) check(volumes []types.TaskVolumeConfiguration, reference string) (
 		return clientErr("TaskDefinition can not be blank.")
 	case len(volumes) > 0:
 		return unsupported("volumeConfigurations is not served: dhow attaches no EBS volumes. Use a host or docker volume of the task definition.")
+	case !tokenOK(r.token, 64):
+		return invalidParam(badToken, 64)
 	case len(reference) > 1024:
 		return invalidParam("Invalid referenceId: it can be 1024 characters long at most.")
 	case q.StartedBy != "" && !startedByOK.MatchString(q.StartedBy):
@@ -42,11 +44,32 @@ func (r *run) check(volumes []types.TaskVolumeConfiguration, reference string) (
 		return err
 	}
 	o := &q.Overrides
+	if jsonSize(*o) > maxOverrides {
+		return invalidParam("Container Overrides length must be at most %d", maxOverrides)
+	}
 	if o.Cpu, err = sizeOf(given(o.Cpu), cpuUnits, 128, 196608, "cpu"); err != nil {
 		return err
 	}
 	o.Memory, err = sizeOf(given(o.Memory), memoryUnits, 4, math.MaxInt32, "memory")
 	return err
+}
+
+// maxOverrides bounds a call's overrides as JSON, in bytes, by the API reference
+// on TaskOverride.
+const maxOverrides = 8192
+
+// badToken is why a client token is refused that tokenOK does not take.
+const badToken = "Invalid clientToken: it can be up to %d characters long, of the visible ones of ASCII."
+
+// tokenOK reports whether s may be a client token, or is none. The limits are
+// those of the API reference, "Ensuring idempotency".
+func tokenOK(s string, most int) bool {
+	for i := range len(s) {
+		if s[i] < 33 || s[i] > 126 {
+			return false
+		}
+	}
+	return len(s) <= most
 }
 
 // platforms are Fargate's platform versions for Linux; a task of any runs the
@@ -82,13 +105,15 @@ func checkOverrides(d types.TaskDefinition, o types.TaskOverride) error {
 		case name == "":
 			return invalidParam("Container override must have a name.")
 		case i < 0:
-			return invalidParam("The container %s does not exist in the task definition.", name)
+			return invalidParam("Override for container named %s is not a container in the TaskDefinition.", name)
 		case seen[name]:
 			return invalidParam("Container %s is overridden more than once.", name)
 		case len(c.EnvironmentFiles) > 0:
 			return unsupported("overrides.containerOverrides[].environmentFiles is not served (container %s). Use environment.", name)
 		case len(c.ResourceRequirements) > 0:
 			return unsupported("overrides.containerOverrides[].resourceRequirements is not served (container %s): dhow passes no GPUs to containers.", name)
+		case slices.ContainsFunc(c.Command, hasNUL) || hasNULs(c.Environment):
+			return invalidParam("The override of container %s has a NUL character, which no program can be given.", name)
 		case c.Cpu != nil && *c.Cpu < 0:
 			return invalidParam("Invalid cpu override of container %s: %d is negative.", name, *c.Cpu)
 		case c.Memory != nil && *c.Memory < 6:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -45,9 +44,6 @@ func (a *API) RunTask(ctx context.Context, in *ecs.RunTaskInput) (*ecs.RunTaskOu
 	}
 	if r.count < 1 || r.count > 10 {
 		return nil, invalidParam("Invalid count: %d. It must be between 1 and 10.", r.count)
-	}
-	if len(r.token) > 64 {
-		return nil, invalidParam("Invalid clientToken: it can be 64 characters long at most.")
 	}
 	if r.token != "" {
 		same := *in
@@ -158,6 +154,9 @@ func (r run) start(tx *store.Tx) (tasks []cluster.Task, failures []types.Failure
 		if err := compatible(d.Def, req); err != nil {
 			return nil, nil, err
 		}
+		if err := checkPlacement(req.LaunchType, req.Constraints, req.Strategy); err != nil {
+			return nil, nil, err
+		}
 		some, failed, err := launch.Launch(tx, req)
 		if err != nil {
 			return nil, nil, err
@@ -167,8 +166,8 @@ func (r run) start(tx *store.Tx) (tasks []cluster.Task, failures []types.Failure
 	if len(tasks) == 0 && len(failures) > 0 && deref(failures[0].Reason) == launch.NoInstances {
 		return nil, nil, invalidParam(launch.NoInstances)
 	}
-	if r.token == "" {
-		return tasks, failures, nil
+	if r.token == "" || len(tasks) == 0 {
+		return tasks, failures, nil // what started nothing may be tried again
 	}
 	for _, t := range tasks {
 		token.Resources = append(token.Resources, t.ARN())
@@ -200,11 +199,7 @@ func replay(tx *store.Tx, c cluster.Cluster, old cluster.Token, digest string) (
 
 // digest is a fingerprint of a call's parameters.
 func digest(in any) string {
-	b, err := json.Marshal(compact(in))
-	if err != nil {
-		return ""
-	}
-	sum := sha256.Sum256(b)
+	sum := sha256.Sum256(compactJSON(in))
 	return hex.EncodeToString(sum[:])
 }
 

@@ -3,6 +3,7 @@ package ecs
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -249,16 +250,25 @@ func TestRunTaskRefuses(t *testing.T) {
 		{"platform on EC2", ecs.RunTaskInput{PlatformVersion: ptr("1.4.0")}, "InvalidParameterException", "platform version must be null"},
 		{"both", ecs.RunTaskInput{LaunchType: "EC2", CapacityProviderStrategy: []types.CapacityProviderStrategyItem{{CapacityProvider: ptr("FARGATE")}}}, "InvalidParameterException", "Specifying both"},
 		{"provider", ecs.RunTaskInput{CapacityProviderStrategy: []types.CapacityProviderStrategyItem{{CapacityProvider: ptr("FARGATE")}}}, "InvalidParameterException", "not associated with the cluster"},
-		{"override's container", ecs.RunTaskInput{Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{Name: ptr("nope")}}}}, "InvalidParameterException", "The container nope does not exist in the task definition."},
+		{"override's container", ecs.RunTaskInput{Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{Name: ptr("nope")}}}}, "InvalidParameterException", "Override for container named nope is not a container in the TaskDefinition."},
 		{"override's files", ecs.RunTaskInput{Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{Name: ptr("app"), EnvironmentFiles: []types.EnvironmentFile{{}}}}}}, "UnsupportedFeatureException", "environmentFiles"},
+		{"overrides' length", ecs.RunTaskInput{Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{Name: ptr("app"), Command: []string{strings.Repeat("x", 8192)}}}}},
+			"InvalidParameterException", "Container Overrides length must be at most 8192"},
+		{"override's NUL", ecs.RunTaskInput{Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{Name: ptr("app"), Environment: []types.KeyValuePair{{Name: ptr("A"), Value: ptr("\x00")}}}}}},
+			"InvalidParameterException", "NUL"},
 		{"override's size", ecs.RunTaskInput{TaskDefinition: ptr("job"), LaunchType: "FARGATE", NetworkConfiguration: f.vpc(), Overrides: &types.TaskOverride{Cpu: ptr("8192")}}, "ClientException", "No Fargate configuration exists for given values: 8192 CPU, 512 memory."},
 		{"volumes", ecs.RunTaskInput{VolumeConfigurations: []types.TaskVolumeConfiguration{{Name: ptr("v")}}}, "UnsupportedFeatureException", "volumeConfigurations"},
 		{"group", ecs.RunTaskInput{Group: ptr("service:x")}, "InvalidParameterException", "Invalid namespace for group."},
 		{"propagation", ecs.RunTaskInput{PropagateTags: "SERVICE"}, "InvalidParameterException", "SERVICE"},
 		{"tags", ecs.RunTaskInput{Tags: []types.Tag{{Key: ptr("aws:x")}}}, "InvalidParameterException", "aws:"},
 		{"token", ecs.RunTaskInput{ClientToken: ptr(strings.Repeat("x", 65))}, "InvalidParameterException", "64"},
+		{"token's space", ecs.RunTaskInput{ClientToken: ptr("a b")}, "InvalidParameterException", "ASCII"},
+		{"token's NUL", ecs.RunTaskInput{ClientToken: ptr("a\x00")}, "InvalidParameterException", "ASCII"},
 		{"started by", ecs.RunTaskInput{StartedBy: ptr("a b")}, "InvalidParameterException", "startedBy"},
 		{"strategy", ecs.RunTaskInput{PlacementStrategy: []types.PlacementStrategy{{Type: "spread", Field: ptr("colour")}}}, "InvalidParameterException", "spread takes"},
+		{"strategies", ecs.RunTaskInput{PlacementStrategy: slices.Repeat([]types.PlacementStrategy{{Type: "random"}}, 6)}, "InvalidParameterException", "Maximum number of strategies is 5."},
+		{"binpack", ecs.RunTaskInput{PlacementStrategy: []types.PlacementStrategy{{Type: "binpack", Field: ptr("disk")}}}, "InvalidParameterException", "binpack field 'disk' is invalid."},
+		{"constraints", ecs.RunTaskInput{PlacementConstraints: slices.Repeat([]types.PlacementConstraint{{Type: "memberOf", Expression: ptr("attribute:a exists")}}, 11)}, "InvalidParameterException", "10 at most"},
 		{"expression", ecs.RunTaskInput{PlacementConstraints: []types.PlacementConstraint{{Type: "memberOf", Expression: ptr("colour == red")}}}, "InvalidParameterException", "no subject"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -352,6 +362,92 @@ func TestClientToken(t *testing.T) {
 	in.Cluster = ptr("other") // a token is a cluster's
 	_, err = f.RunTask(f.ctx, in)
 	must(t, err)
+}
+
+// A token is good for a day, and for those who call at once.
+func TestClientTokenLife(t *testing.T) {
+	f := newFixture(t)
+	f.cluster("default")
+	f.define("web")
+	in := &ecs.RunTaskInput{TaskDefinition: ptr("web"), ClientToken: ptr("!~")}
+	var mu sync.Mutex
+	arns := map[string]bool{}
+	call := func() {
+		out, err := f.RunTask(f.ctx, in)
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil || len(out.Tasks) != 1 {
+			t.Errorf("%+v, %v", out, err)
+			return
+		}
+		arns[*out.Tasks[0].TaskArn] = true
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(call)
+	}
+	wg.Wait()
+	if len(arns) != 1 || f.ledger().Tasks != 1 {
+		t.Errorf("eight calls with one token: tasks %v, %d on the node", arns, f.ledger().Tasks)
+	}
+	age := func(by time.Duration) {
+		must(t, f.db.Update(f.ctx, func(tx *store.Tx) error {
+			for k := range cluster.Tokens.List(tx, "") {
+				k.At = time.Now().Add(-by)
+				must(t, cluster.Tokens.Put(tx, k))
+			}
+			return nil
+		}))
+	}
+	age(23 * time.Hour)
+	call()
+	if len(arns) != 1 {
+		t.Error("a token of this morning is forgotten")
+	}
+	age(25 * time.Hour)
+	call()
+	if len(arns) != 2 {
+		t.Error("a token of yesterday still counts")
+	}
+}
+
+// A call that started nothing says why each time, and may succeed later.
+func TestClientTokenOfNothing(t *testing.T) {
+	f := newFixture(t)
+	f.cluster("default")
+	f.define("large", func(in *ecs.RegisterTaskDefinitionInput) { in.ContainerDefinitions[0].Cpu = 2048 })
+	first := f.run1("large")
+	in := &ecs.RunTaskInput{TaskDefinition: ptr("large"), ClientToken: ptr("tok")}
+	for range 2 {
+		out, err := f.RunTask(f.ctx, in)
+		must(t, err)
+		if len(out.Tasks) != 0 || len(out.Failures) != 1 || *out.Failures[0].Reason != "RESOURCE:CPU" {
+			t.Errorf("%d tasks, failures %v", len(out.Tasks), reasons(out.Failures))
+		}
+	}
+	f.submit(first, "STOPPED")
+	out, err := f.RunTask(f.ctx, in)
+	must(t, err)
+	if len(out.Tasks) != 1 {
+		t.Errorf("failures %v with room for the task", reasons(out.Failures))
+	}
+}
+
+// Ten constraints of the call and ten of the definition are taken together.
+func TestConstraintsOfBoth(t *testing.T) {
+	f := newFixture(t)
+	f.cluster("default")
+	f.define("web", func(in *ecs.RegisterTaskDefinitionInput) {
+		in.PlacementConstraints = slices.Repeat([]types.TaskDefinitionPlacementConstraint{{Type: "memberOf", Expression: ptr("attribute:ecs.os-type == linux")}}, 10)
+	})
+	constraints := slices.Repeat([]types.PlacementConstraint{{Type: "memberOf", Expression: ptr("attribute:ecs.os-type == linux")}}, 10)
+	f.run1("web", func(in *ecs.RunTaskInput) { in.PlacementConstraints = constraints })
+	constraints[9].Expression = ptr("attribute:ecs.os-type == plan9")
+	out, err := f.RunTask(f.ctx, &ecs.RunTaskInput{TaskDefinition: ptr("web"), PlacementConstraints: constraints})
+	must(t, err)
+	if len(out.Failures) != 1 || *out.Failures[0].Reason != "MemberOf placement constraint unsatisfied." {
+		t.Errorf("failures %v", reasons(out.Failures))
+	}
 }
 
 func TestStartTask(t *testing.T) {
@@ -456,6 +552,8 @@ func TestDescribeTasks(t *testing.T) {
 	refused(t, err, "InvalidParameterException", "Identifier is for cluster default. Your cluster is other")
 	_, err = f.DescribeTasks(f.ctx, &ecs.DescribeTasksInput{})
 	refused(t, err, "InvalidParameterException", "Tasks cannot be empty.")
+	_, err = f.DescribeTasks(f.ctx, &ecs.DescribeTasksInput{Tasks: make([]string, 101)})
+	refused(t, err, "InvalidParameterException", "taskIds can have at most 100 items.")
 	_, err = f.StopTask(f.ctx, &ecs.StopTaskInput{Task: ptr("t9")})
 	refused(t, err, "InvalidParameterException", "The referenced task was not found.")
 }

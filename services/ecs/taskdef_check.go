@@ -10,6 +10,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/dhowhq/dhow/scheduler"
 )
 
 // Limits of a task definition, from the ECS API reference and service quotas.
@@ -64,7 +66,7 @@ func newDefinition(in *ecs.RegisterTaskDefinitionInput) (d types.TaskDefinition,
 		}
 	}
 	fillDefaults(&d)
-	return d, checkSize(d)
+	return d, checkSize(in)
 }
 
 // given is p unless it points to "", which AWS treats as absent.
@@ -107,6 +109,9 @@ func checkTask(d *types.TaskDefinition) (err error) {
 	for _, c := range d.PlacementConstraints {
 		if c.Type != types.TaskDefinitionPlacementConstraintTypeMemberOf || deref(c.Expression) == "" {
 			return clientErr("Invalid constraint: task definitions take constraints of type memberOf with an expression.")
+		}
+		if _, err := scheduler.ParseExpression(*c.Expression); err != nil {
+			return clientErr("Invalid constraint '%s': %v.", *c.Expression, err)
 		}
 	}
 	if len(d.InferenceAccelerators) > 0 {
@@ -167,16 +172,32 @@ func sizeOf(v *string, units *regexp.Regexp, least, most int, field string) (*st
 }
 
 // checkSize bounds the definition as AWS does. AWS counts its own JSON; this
-// counts the containers' and volumes', without members that are absent.
-func checkSize(d types.TaskDefinition) error {
-	b, err := json.Marshal(compact(d.ContainerDefinitions))
-	if err != nil {
-		return err
-	}
-	if len(b) > maxDefinitionSize {
-		return clientErr("Actual length: '%d'. Max allowed length is '%d' bytes.", len(b), maxDefinitionSize)
+// counts the request's, without its tags and members that are absent.
+func checkSize(in *ecs.RegisterTaskDefinitionInput) error {
+	q := *in
+	q.Tags = nil
+	if n := jsonSize(q); n > maxDefinitionSize {
+		return clientErr("Actual length: '%d'. Max allowed length is '%d' bytes.", n, maxDefinitionSize)
 	}
 	return nil
+}
+
+// jsonSize is v's as JSON, in bytes, without members that are absent.
+func jsonSize(v any) int {
+	if b := compactJSON(v); string(b) != "null" {
+		return len(b)
+	}
+	return 0
+}
+
+// compactJSON is v as JSON without members that are absent; nil where v holds
+// numbers that JSON does not have, which no call gets away with.
+func compactJSON(v any) []byte {
+	b, err := json.Marshal(compact(v))
+	if err != nil {
+		return nil
+	}
+	return b
 }
 
 // compact is v as JSON would hold it, without nulls, zeros and empty lists.

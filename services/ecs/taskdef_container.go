@@ -3,6 +3,7 @@ package ecs
 import (
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
@@ -54,6 +55,12 @@ func checkContainer(d types.TaskDefinition, c types.ContainerDefinition) error {
 			return bad("environment", "Each variable needs a name.")
 		}
 	}
+	switch {
+	case slices.ContainsFunc(slices.Concat(c.Command, c.EntryPoint, []string{deref(c.User), deref(c.WorkingDirectory)}), hasNUL):
+		return clientErr("Container '%s' has a NUL character in its command, entryPoint, user or workingDirectory, which no program can be given.", name)
+	case hasNULs(c.Environment):
+		return bad("environment", "It has a NUL character, which no program can be given.")
+	}
 	for _, s := range slices.Concat(c.Secrets, secretOptions(c)) {
 		switch {
 		case deref(s.Name) == "":
@@ -90,6 +97,12 @@ func checkContainer(d types.TaskDefinition, c types.ContainerDefinition) error {
 		}
 	}
 	return nil
+}
+
+func hasNUL(s string) bool { return strings.IndexByte(s, 0) >= 0 }
+
+func hasNULs(vars []types.KeyValuePair) bool {
+	return slices.ContainsFunc(vars, func(v types.KeyValuePair) bool { return hasNUL(deref(v.Name)) || hasNUL(deref(v.Value)) })
 }
 
 func secretOptions(c types.ContainerDefinition) []types.Secret {
@@ -221,6 +234,10 @@ func checkCycles(d types.TaskDefinition) error {
 		}
 		for _, v := range c.VolumesFrom {
 			edges[deref(c.Name)] = append(edges[deref(c.Name)], deref(v.SourceContainer))
+		}
+		for _, l := range c.Links {
+			target, _, _ := strings.Cut(l, ":")
+			edges[deref(c.Name)] = append(edges[deref(c.Name)], target)
 		}
 	}
 	const visiting, done = 1, 2

@@ -45,6 +45,12 @@ func TestRefusedDefinitions(t *testing.T) {
 		{first(func(c *container) { c.Name = ptr("a/b") }), "Container.name contains invalid characters."},
 		{first(func(c *container) { c.Image = nil }), "Container.image should not be null or empty."},
 		{first(func(c *container) { c.Image = ptr("a image") }), "Container.image contains invalid characters."},
+		{first(func(c *container) { c.Command = []string{"a\x00"} }), "NUL character"},
+		{first(func(c *container) { c.EntryPoint = []string{"/a\x00"} }), "NUL character"},
+		{first(func(c *container) { c.Environment = []types.KeyValuePair{{Name: ptr("A"), Value: ptr("\x00")}} }), "NUL character"},
+		{func(in *input) {
+			in.PlacementConstraints = []types.TaskDefinitionPlacementConstraint{{Type: "memberOf", Expression: ptr("colour == red")}}
+		}, "Invalid constraint 'colour == red'"},
 		{first(func(c *container) { c.Memory = nil }), "Invalid setting for container 'app'. At least one of 'memory' or 'memoryReservation' must be specified."},
 		{first(func(c *container) { c.MemoryReservation = n(200) }), "'memory' must be greater than or equal to 'memoryReservation'"},
 		{func(in *input) { in.Memory = ptr("100") }, "The 'memory' setting for container 'app' is greater than for the task."},
@@ -87,6 +93,10 @@ func TestRefusedDefinitions(t *testing.T) {
 		{func(in *input) {
 			and(container{Name: ptr("b"), Image: ptr("a"), Memory: n(4), DependsOn: []types.ContainerDependency{{ContainerName: ptr("app"), Condition: "START"}}})(in)
 			in.ContainerDefinitions[0].DependsOn = []types.ContainerDependency{{ContainerName: ptr("b"), Condition: "START"}}
+		}, "circular dependency"},
+		{func(in *input) {
+			and(container{Name: ptr("b"), Image: ptr("a"), Memory: n(4), Links: []string{"app:store"}})(in)
+			in.ContainerDefinitions[0].VolumesFrom = []types.VolumeFrom{{SourceContainer: ptr("b")}}
 		}, "circular dependency"},
 		{first(func(c *container) { c.HealthCheck = &types.HealthCheck{} }), "Health check command should not be null or empty"},
 		{first(func(c *container) { c.HealthCheck = &types.HealthCheck{Command: []string{"CMD", "a"}, Interval: n(4)} }), "Invalid 'healthCheck.interval'"},

@@ -290,9 +290,17 @@ func TestUnserved(t *testing.T) {
 	if got := unserved(types.TaskDefinition{ContainerDefinitions: []types.ContainerDefinition{{Name: ptr("a")}}}); got != nil {
 		t.Errorf("a plain definition: %v", got)
 	}
-	got := unserved(types.TaskDefinition{PidMode: types.PidModeHost,
-		ContainerDefinitions: []types.ContainerDefinition{{Secrets: []types.Secret{{}}, Links: []string{"a"}}}})
-	if fmt.Sprint(got) != "[containerDefinitions[].links containerDefinitions[].secrets pidMode]" {
+	got := unserved(types.TaskDefinition{EphemeralStorage: &types.EphemeralStorage{SizeInGiB: 30},
+		ContainerDefinitions: []types.ContainerDefinition{{Secrets: []types.Secret{{}}}}})
+	if fmt.Sprint(got) != "[containerDefinitions[].secrets ephemeralStorage]" {
 		t.Error(got)
+	}
+	// What acts is not warned of.
+	acts := types.TaskDefinition{PidMode: types.PidModeHost, IpcMode: types.IpcModeNone, NetworkMode: types.NetworkModeHost,
+		ContainerDefinitions: []types.ContainerDefinition{{DockerSecurityOptions: []string{"no-new-privileges"},
+			PortMappings:     []types.PortMapping{{ContainerPortRange: ptr("80-81")}},
+			LogConfiguration: &types.LogConfiguration{LogDriver: types.LogDriverJsonFile}}}}
+	if got := unserved(acts); got != nil {
+		t.Errorf("these act: %v", got)
 	}
 }

@@ -12,7 +12,7 @@ import (
 // echoed, but does not act yet. A definition that uses one lists its path, and
 // so do its tasks, as a warning; docs/coverage.md lists them all.
 type UnservedField struct {
-	Path string // as in the API: containerDefinitions[].links
+	Path string // as in the API: containerDefinitions[].secrets
 	Note string // what happens instead
 	used func(types.TaskDefinition) bool
 }
@@ -23,24 +23,24 @@ func UnservedFields() []UnservedField { return slices.Clone(unservedFields) }
 var unservedFields = []UnservedField{
 	{"containerDefinitions[].credentialSpecs", "the container starts without a gMSA identity",
 		anyContainer(func(c types.ContainerDefinition) bool { return len(c.CredentialSpecs) > 0 })},
-	{"containerDefinitions[].dockerSecurityOptions", "the container runs under the node's default profiles",
-		anyContainer(func(c types.ContainerDefinition) bool { return len(c.DockerSecurityOptions) > 0 })},
+	{"containerDefinitions[].dockerSecurityOptions", "only no-new-privileges acts: the container runs under the node's default profiles",
+		anyContainer(func(c types.ContainerDefinition) bool {
+			return slices.ContainsFunc(c.DockerSecurityOptions, func(o string) bool { return !strings.HasPrefix(o, "no-new-privileges") })
+		})},
 	{"containerDefinitions[].environmentFiles", "their variables are not set",
 		anyContainer(func(c types.ContainerDefinition) bool { return len(c.EnvironmentFiles) > 0 })},
 	{"containerDefinitions[].firelensConfiguration", "the container runs, but no logs are routed through it",
 		anyContainer(func(c types.ContainerDefinition) bool { return c.FirelensConfiguration != nil })},
-	{"containerDefinitions[].links", "linked containers are not found by name; awsvpc tasks share localhost instead",
-		anyContainer(func(c types.ContainerDefinition) bool { return len(c.Links) > 0 })},
-	{"containerDefinitions[].logConfiguration.logDriver", "only awslogs acts; other drivers' output is kept on the node as without one",
+	{"containerDefinitions[].logConfiguration.logDriver", "a task with another driver than awslogs, json-file and none does not start",
 		anyContainer(func(c types.ContainerDefinition) bool {
-			return c.LogConfiguration != nil && c.LogConfiguration.LogDriver != types.LogDriverAwslogs
+			return c.LogConfiguration != nil && !slices.Contains(logDrivers, c.LogConfiguration.LogDriver)
 		})},
 	{"containerDefinitions[].logConfiguration.secretOptions", "the options are not set",
 		anyContainer(func(c types.ContainerDefinition) bool { return len(secretOptions(c)) > 0 })},
-	{"containerDefinitions[].portMappings[].containerPortRange", "the ports are not published on the host; awsvpc and host tasks are not affected",
-		anyContainer(func(c types.ContainerDefinition) bool {
-			return slices.ContainsFunc(c.PortMappings, func(p types.PortMapping) bool { return deref(p.ContainerPortRange) != "" })
-		})},
+	{"containerDefinitions[].portMappings[].containerPortRange", "in bridge mode each port is published, and shown, by itself, and a stock agent publishes none",
+		func(d types.TaskDefinition) bool {
+			return (d.NetworkMode == "" || d.NetworkMode == types.NetworkModeBridge) && slices.ContainsFunc(d.ContainerDefinitions, hasPortRange)
+		}},
 	{"containerDefinitions[].repositoryCredentials", "the image is pulled without credentials",
 		anyContainer(func(c types.ContainerDefinition) bool { return c.RepositoryCredentials != nil })},
 	{"containerDefinitions[].resourceRequirements", "no GPU or Neuron device is passed through",
@@ -53,10 +53,6 @@ var unservedFields = []UnservedField{
 		func(d types.TaskDefinition) bool { return deref(d.EnableFaultInjection) }},
 	{"ephemeralStorage", "a task's disk space is not limited",
 		func(d types.TaskDefinition) bool { return d.EphemeralStorage != nil }},
-	{"ipcMode", "containers have IPC namespaces of their own",
-		func(d types.TaskDefinition) bool { return d.IpcMode != "" && d.IpcMode != types.IpcModeNone }},
-	{"pidMode", "containers have process namespaces of their own",
-		func(d types.TaskDefinition) bool { return d.PidMode != "" }},
 	{"proxyConfiguration", "traffic goes past the proxy container",
 		func(d types.TaskDefinition) bool { return d.ProxyConfiguration != nil }},
 	{"runtimePlatform.cpuArchitecture", "an image for another architecture than the node's does not start",
@@ -69,25 +65,30 @@ var unservedFields = []UnservedField{
 			return d.RuntimePlatform != nil && d.RuntimePlatform.OperatingSystemFamily != "" &&
 				d.RuntimePlatform.OperatingSystemFamily != types.OSFamilyLinux
 		}},
-	{"taskRoleArn", "containers get no credentials of the role; set keys in their environment",
-		func(d types.TaskDefinition) bool { return deref(d.TaskRoleArn) != "" }},
-	{"volumes[].configuredAtLaunch", "calls that configure such a volume are refused",
+	{"volumes[].configuredAtLaunch", "calls that configure such a volume are refused, and without one its tasks do not start",
 		anyVolume(func(v types.Volume) bool { return deref(v.ConfiguredAtLaunch) })},
-	{"volumes[].dockerVolumeConfiguration.driver", "only local acts; volumes of other drivers are made as local ones",
+	{"volumes[].dockerVolumeConfiguration.driver", "a task with another driver than local does not start",
 		anyVolume(func(v types.Volume) bool {
 			c := v.DockerVolumeConfiguration
 			return c != nil && deref(c.Driver) != "" && *c.Driver != "local"
 		})},
-	{"volumes[].dockerVolumeConfiguration.driverOpts", "the volume is a directory of the node's",
+	{"volumes[].dockerVolumeConfiguration.driverOpts", "a task with options for the driver does not start",
 		anyVolume(func(v types.Volume) bool {
 			return v.DockerVolumeConfiguration != nil && len(v.DockerVolumeConfiguration.DriverOpts) > 0
 		})},
-	{"volumes[].efsVolumeConfiguration", "the volume is an empty directory of the task's",
+	{"volumes[].efsVolumeConfiguration", "there are only host and docker volumes: its tasks do not start",
 		anyVolume(func(v types.Volume) bool { return v.EfsVolumeConfiguration != nil })},
-	{"volumes[].fsxWindowsFileServerVolumeConfiguration", "the volume is an empty directory of the task's",
+	{"volumes[].fsxWindowsFileServerVolumeConfiguration", "there are only host and docker volumes: its tasks do not start",
 		anyVolume(func(v types.Volume) bool { return v.FsxWindowsFileServerVolumeConfiguration != nil })},
-	{"volumes[].s3filesVolumeConfiguration", "the volume is an empty directory of the task's",
+	{"volumes[].s3filesVolumeConfiguration", "there are only host and docker volumes: its tasks do not start",
 		anyVolume(func(v types.Volume) bool { return v.S3filesVolumeConfiguration != nil })},
+}
+
+// logDrivers are those that a node has.
+var logDrivers = []types.LogDriver{types.LogDriverAwslogs, types.LogDriverJsonFile, "none"}
+
+func hasPortRange(c types.ContainerDefinition) bool {
+	return slices.ContainsFunc(c.PortMappings, func(p types.PortMapping) bool { return deref(p.ContainerPortRange) != "" })
 }
 
 // unserved lists the paths of the fields that d uses and that do not act.

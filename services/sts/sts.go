@@ -3,10 +3,10 @@ package sts
 
 import (
 	"context"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/dhowhq/dhow/identity"
 	"github.com/dhowhq/dhow/internal/awsapi"
 )
 
@@ -17,12 +17,9 @@ type API struct{}
 func New() *API { return &API{} }
 
 // GetCallerIdentity names the account and the principal that the call's
-// credentials stand for. The root's UserId is the account, as at AWS.
+// credentials stand for.
 func (*API) GetCallerIdentity(ctx context.Context, _ *sts.GetCallerIdentityInput) (*sts.GetCallerIdentityOutput, error) {
 	c := awsapi.CallFrom(ctx)
-	user := c.Account
-	if !strings.HasSuffix(c.Principal, ":root") {
-		user = c.Principal[strings.LastIndexAny(c.Principal, ":/")+1:]
-	}
+	user := identity.UserID(c.Account, c.Principal)
 	return &sts.GetCallerIdentityOutput{Account: &c.Account, Arn: &c.Principal, UserId: &user}, nil
 }

@@ -4,7 +4,8 @@
 // library's smallest, so that a binary of it alone stays small.
 //
 // The driver binds a static binary that calls Main to /dev/init and runs
-// `/dev/init -- COMMAND…`. A binary with other uses calls it first of all:
+// `/dev/init -- COMMAND…`, or `/dev/init pause` for a container that only holds
+// namespaces. A binary with other uses calls it first of all:
 //
 //	if initproc.Called() {
 //		initproc.Main()
@@ -26,9 +27,15 @@ const Path = "/dev/init"
 // Called reports whether this process was started as a container's init.
 func Called() bool { return len(os.Args) > 0 && os.Args[0] == Path }
 
+// PauseArg is the argument that has Main wait instead of running a command.
+const PauseArg = "pause"
+
 // Main runs the command after "--" and does not return.
 func Main() {
 	args := os.Args[1:]
+	if len(args) == 1 && args[0] == PauseArg {
+		pause()
+	}
 	if len(args) > 0 && args[0] == "--" {
 		args = args[1:]
 	}
@@ -62,6 +69,19 @@ func Main() {
 		default:
 			_ = syscall.Kill(child, n)
 		}
+	}
+}
+
+// pause reaps orphans, whose parent it is where a process namespace is shared,
+// until it is told to end.
+func pause() {
+	signals := make(chan os.Signal, 64)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGCHLD)
+	for s := range signals {
+		if s != syscall.SIGCHLD {
+			os.Exit(0)
+		}
+		reap(0)
 	}
 }
 

@@ -355,12 +355,16 @@ func (p *Plan) Unread() []string {
 	return out
 }
 
+// AWSCBOR is the content type of the JSON protocol in CBOR.
+const AWSCBOR = "application/x-amz-cbor-1.1"
+
 // NoMembers reports whether the shape is empty.
 func (p *Plan) NoMembers() bool { return len(p.root.fields) == 0 }
 
 // AppendEvent writes v, an event of a stream: its payload member, where it
-// has one, else all of it as JSON.
-func (p *Plan) AppendEvent(b []byte, v reflect.Value) (body []byte, contentType string) {
+// has one, else all of it as JSON; where cbor is set, as CBOR with times in
+// milliseconds.
+func (p *Plan) AppendEvent(b []byte, cbor bool, v reflect.Value) (body []byte, contentType string) {
 	for i := range p.root.fields {
 		f := &p.root.fields[i]
 		if !f.member.Payload {
@@ -375,7 +379,13 @@ func (p *Plan) AppendEvent(b []byte, v reflect.Value) (body []byte, contentType 
 		case f.n.kind == kString:
 			return append(b, f.deref(fv).String()...), "text/plain"
 		}
+		if cbor {
+			return cborEncoder{p.c, EpochMillis}.value(b, f.n, f.deref(fv)), AWSCBOR
+		}
 		return jsonEncoder{c: p.c}.value(b, f.n, f.deref(fv)), "application/json"
+	}
+	if cbor {
+		return p.AppendCBOR(b, EpochMillis, v), AWSCBOR
 	}
 	return p.AppendJSON(b, v), "application/json"
 }

@@ -10,11 +10,11 @@ import (
 
 // DecodeCBOR fills v, a settable value of p's type, from a CBOR map. Members
 // that the model does not name are skipped; an empty body is an empty map.
-func (p *Plan) DecodeCBOR(body []byte, v reflect.Value, seen *Seen) error {
+func (p *Plan) DecodeCBOR(body []byte, e Epoch, v reflect.Value, seen *Seen) error {
 	if len(body) == 0 {
 		return nil
 	}
-	d := cborDecoder{c: p.c, cborScanner: cborScanner{b: body}}
+	d := cborDecoder{c: p.c, epoch: e, cborScanner: cborScanner{b: body}}
 	h, err := d.head()
 	if err != nil {
 		return err
@@ -34,7 +34,8 @@ func (p *Plan) DecodeCBOR(body []byte, v reflect.Value, seen *Seen) error {
 type cborDecoder struct {
 	cborScanner
 	budget
-	c *Codec
+	c     *Codec
+	epoch Epoch
 }
 
 // each calls f at every entry of the map h, after its key.
@@ -160,6 +161,9 @@ func (d *cborDecoder) number(n *node, v reflect.Value, h cborItem) error {
 	case n.kind == kTime:
 		if isInt {
 			f = float64(i)
+		}
+		if d.epoch == EpochMillis {
+			f /= 1000
 		}
 		t, err := epoch(f)
 		if err != nil {

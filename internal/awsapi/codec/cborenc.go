@@ -36,21 +36,31 @@ const (
 	tagEpoch = 1
 )
 
-// AppendCBOR writes v, a value of p's type, as rpcv2Cbor has it.
-func (p *Plan) AppendCBOR(b []byte, v reflect.Value) []byte {
+// Epoch is the unit in which CBOR counts time: rpcv2Cbor's is the second, as the
+// tag says; that of the JSON protocol in CBOR, which the AWS SDK for Java
+// speaks with Kinesis, is the millisecond, as an integer under the same tag.
+type Epoch int
+
+const (
+	EpochSeconds Epoch = iota
+	EpochMillis
+)
+
+// AppendCBOR writes v, a value of p's type, as rpcv2Cbor has it but for the unit
+// of times.
+func (p *Plan) AppendCBOR(b []byte, e Epoch, v reflect.Value) []byte {
 	if p.zero {
 		return append(b, cborMap)
 	}
-	e := cborEncoder{p.c}
 	b = append(b, cborMap|31)
-	b = e.members(b, p.root, v)
+	b = cborEncoder{p.c, e}.members(b, p.root, v)
 	return append(b, cborBreak)
 }
 
 // AppendCBORMembers writes v's members without the map around them; for
 // errors, which have more members than their shape.
-func (p *Plan) AppendCBORMembers(b []byte, v reflect.Value) []byte {
-	return cborEncoder{p.c}.members(b, p.root, v)
+func (p *Plan) AppendCBORMembers(b []byte, e Epoch, v reflect.Value) []byte {
+	return cborEncoder{p.c, e}.members(b, p.root, v)
 }
 
 // AppendCBORText writes a text string; bytes that are not UTF-8 become U+FFFD.
@@ -90,7 +100,10 @@ func cborFloat(b []byte, f float64) []byte {
 	return binary.BigEndian.AppendUint64(append(b, cborDouble), math.Float64bits(f))
 }
 
-type cborEncoder struct{ c *Codec }
+type cborEncoder struct {
+	c     *Codec
+	epoch Epoch
+}
 
 func (e cborEncoder) members(b []byte, n *node, v reflect.Value) []byte {
 	for i := range n.fields {
@@ -125,6 +138,9 @@ func (e cborEncoder) value(b []byte, n *node, v reflect.Value) []byte {
 		return cborFloat(b, v.Float())
 	case kTime:
 		ms := v.Interface().(time.Time).UnixMilli()
+		if e.epoch == EpochMillis {
+			return cborInt(append(b, cborTag|tagEpoch), ms)
+		}
 		return cborFloat(append(b, cborTag|tagEpoch), float64(ms)/1000)
 	case kBlob:
 		return append(cborHead(b, cborBytes, uint64(v.Len())), v.Bytes()...)

@@ -58,12 +58,12 @@ func again(t *testing.T, p *Plan, v reflect.Value) {
 	if j2 := p.AppendJSON(nil, back); !bytes.Equal(j, j2) {
 		t.Fatalf("%s becomes %s", j, j2)
 	}
-	c := p.AppendCBOR(nil, v)
+	c := p.AppendCBOR(nil, EpochSeconds, v)
 	back = reflect.New(v.Type()).Elem()
-	if err := p.DecodeCBOR(c, back, nil); err != nil {
+	if err := p.DecodeCBOR(c, EpochSeconds, back, nil); err != nil {
 		t.Fatalf("%v in our own CBOR %x", err, c)
 	}
-	if c2 := p.AppendCBOR(nil, back); !bytes.Equal(c, c2) {
+	if c2 := p.AppendCBOR(nil, EpochSeconds, back); !bytes.Equal(c, c2) {
 		t.Fatalf("%x becomes %x", c, c2)
 	}
 	x := append(p.AppendXML([]byte("<r>"), v), "</r>"...)
@@ -112,7 +112,7 @@ func FuzzCBOR(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, p := range []*Plan{cw, alarm} {
 			v := reflect.New(p.root.typ).Elem()
-			err := p.DecodeCBOR(body, v, &Seen{})
+			err := p.DecodeCBOR(body, EpochSeconds, v, &Seen{})
 			blame(t, err)
 			if err == nil {
 				again(t, p, v)

@@ -3,6 +3,7 @@ package acs
 import (
 	"context"
 	"log/slog"
+	"net"
 	"testing"
 	"time"
 
@@ -23,7 +24,9 @@ type machine struct {
 	done chan error
 }
 
-func (w *world) machine(c driversim.Config) *machine {
+// machine starts one, which reaches the control plane by dial, or itself where
+// that is nil.
+func (w *world) machine(c driversim.Config, dial func(context.Context) (net.Conn, error)) *machine {
 	w.t.Helper()
 	drv, err := driversim.Open(c)
 	if err != nil {
@@ -32,7 +35,7 @@ func (w *world) machine(c driversim.Config) *machine {
 	log := slog.New(slog.DiscardHandler)
 	m := &machine{w: w, cfg: agent.Config{
 		DataDir: w.t.TempDir(), Log: log, Driver: drv, Network: networksim.New(), Cluster: "*", Region: "us-east-1",
-		CPU: 64 * 1024, Memory: 64 * 1024, Endpoint: w.web.URL, Credentials: w.nodeKey(),
+		CPU: 64 * 1024, Memory: 64 * 1024, Endpoint: w.web.URL, Credentials: w.nodeKey(), Dial: dial,
 	}}
 	m.start()
 	w.t.Cleanup(func() {
@@ -84,7 +87,7 @@ func (w *world) reaches(arn, status string) {
 // dhow's own agent against the real control plane, from RunTask to STOPPED.
 func TestOwnAgent(t *testing.T) {
 	w := newWorld(t)
-	m := w.machine(driversim.Config{})
+	m := w.machine(driversim.Config{}, nil)
 	w.ready()
 	w.define("awsvpc", types.ContainerDefinition{Name: aws.String("web"), Image: aws.String("nginx")})
 	arn := w.run(1, w.awsvpc)[0]
@@ -138,7 +141,7 @@ func TestOwnAgent(t *testing.T) {
 // A node whose data was lost says so, and its tasks do not count as running.
 func TestLostData(t *testing.T) {
 	w := newWorld(t)
-	m := w.machine(driversim.Config{})
+	m := w.machine(driversim.Config{}, nil)
 	w.ready()
 	w.define("bridge", types.ContainerDefinition{Name: aws.String("web"), Image: aws.String("nginx")})
 	arn := w.run(1)[0]
@@ -156,7 +159,7 @@ func TestLostData(t *testing.T) {
 // The way from RunTask to RUNNING, without what the runtime itself takes.
 func TestOverhead(t *testing.T) {
 	w := newWorld(t)
-	w.machine(driversim.Config{})
+	w.machine(driversim.Config{}, nil)
 	w.ready()
 	w.define("awsvpc", types.ContainerDefinition{Name: aws.String("web"), Image: aws.String("nginx")})
 	var worst time.Duration

@@ -43,9 +43,13 @@ func newWorld(t *testing.T, adjust ...func(*Config)) *world {
 	t.Helper()
 	w := &world{t: t, db: storetest.Open(t), scope: cluster.Scope{Account: "000000000000", Region: "us-east-1"},
 		node: identity.Node{ID: "n1", AccessKeyID: "DHOWNODETEST", SecretAccessKey: "secret"}}
-	auth := identity.Open{Node: w.node}
-	w.config = Config{DB: w.db, Log: slog.New(slog.DiscardHandler), Auth: auth,
-		Heartbeat: 100 * time.Millisecond, Silence: time.Second, Resend: 200 * time.Millisecond}
+	issuer, err := identity.OpenIssuer(t.Context(), w.db, TaskAlive(w.db))
+	if err != nil {
+		t.Fatal(err)
+	}
+	auth := identity.Open{Node: w.node, Issuer: issuer}
+	w.config = Config{DB: w.db, Log: slog.New(slog.DiscardHandler), Auth: auth, Issuer: issuer,
+		Heartbeat: 100 * time.Millisecond, Silence: time.Second, Lost: time.Minute, Resend: 200 * time.Millisecond}
 	for _, f := range adjust {
 		f(&w.config)
 	}
@@ -58,7 +62,7 @@ func newWorld(t *testing.T, adjust ...func(*Config)) *world {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.srv.Run(ctx) }()
-	api, err := awsapi.New(awsapi.Config{Account: w.scope.Account, Region: w.scope.Region, Auth: auth, Log: w.config.Log},
+	api, err = awsapi.New(awsapi.Config{Account: w.scope.Account, Region: w.scope.Region, Auth: auth, Log: w.config.Log},
 		awsapi.Service{Model: "ecs", API: ecsface.New(ecsface.Config{DB: w.db, DefaultCIDR: netip.MustParsePrefix("172.31.0.0/16")})})
 	if err != nil {
 		t.Fatal(err)
@@ -98,12 +102,19 @@ func (w *world) must(_ any, err error) {
 // define registers family f with these containers.
 func (w *world) define(mode types.NetworkMode, containers ...types.ContainerDefinition) {
 	w.t.Helper()
-	for i := range containers {
-		if containers[i].Memory == nil {
-			containers[i].Memory = aws.Int32(64)
+	w.register(ecs.RegisterTaskDefinitionInput{NetworkMode: mode, ContainerDefinitions: containers})
+}
+
+// register registers family f.
+func (w *world) register(in ecs.RegisterTaskDefinitionInput) {
+	w.t.Helper()
+	in.Family = aws.String("f")
+	for i := range in.ContainerDefinitions {
+		if in.ContainerDefinitions[i].Memory == nil {
+			in.ContainerDefinitions[i].Memory = aws.Int32(64)
 		}
 	}
-	w.must(w.ecs.RegisterTaskDefinition(w.t.Context(), &ecs.RegisterTaskDefinitionInput{Family: aws.String("f"), NetworkMode: mode, ContainerDefinitions: containers}))
+	w.must(w.ecs.RegisterTaskDefinition(w.t.Context(), &in))
 }
 
 // run starts tasks of f and returns their ARNs.
@@ -167,7 +178,8 @@ func (w *world) stock() string {
 	out, err := w.ecs.RegisterContainerInstance(w.t.Context(), &ecs.RegisterContainerInstanceInput{
 		Cluster: aws.String("c"),
 		Attributes: []types.Attribute{{Name: aws.String("ecs.os-type"), Value: aws.String("linux")}, {Name: aws.String("ecs.availability-zone"), Value: aws.String("us-east-1a")},
-			{Name: aws.String("com.amazonaws.ecs.capability.docker-remote-api.1.24")}, {Name: aws.String("ecs.capability.container-health-check")}},
+			{Name: aws.String("com.amazonaws.ecs.capability.docker-remote-api.1.24")}, {Name: aws.String("ecs.capability.container-health-check")},
+			{Name: aws.String("com.amazonaws.ecs.capability.task-iam-role")}},
 		TotalResources: []types.Resource{
 			{Name: aws.String("CPU"), Type: aws.String("INTEGER"), IntegerValue: 2048},
 			{Name: aws.String("MEMORY"), Type: aws.String("INTEGER"), IntegerValue: 4096},

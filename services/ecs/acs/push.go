@@ -103,8 +103,8 @@ func (c *session) pushSome(ctx context.Context, now time.Time, todo []placed) er
 			}
 			continue
 		}
-		if p.def != nil && c.srv.cfg.Roles != nil {
-			w.Role, w.ExecutionRole = c.srv.cfg.Roles(p.task, *p.def)
+		if p.task.Desired != cluster.Stopped {
+			w.Role, w.ExecutionRole = c.srv.roles(p, now)
 		}
 		m.Tasks = append(m.Tasks, w)
 	}
@@ -147,7 +147,8 @@ func (c *session) acked(message string) {
 	}
 }
 
-// sendManifest lists all that the node should have.
+// sendManifest lists all that the node should have, and what it should not have
+// any more.
 func (c *session) sendManifest(ctx context.Context) error {
 	m := &wire.TaskManifestMessage{
 		MessageID: cluster.NewUUID(), Cluster: c.cluster, ContainerInstance: c.instance,
@@ -158,6 +159,14 @@ func (c *session) sendManifest(ctx context.Context) error {
 			m.Tasks = append(m.Tasks, wire.TaskIdentifier{
 				Task: t.ARN(), Cluster: cluster.ClusterARN(t.Scope, t.Cluster),
 				DesiredStatus: string(t.Desired), DhowLastStatus: string(t.Last),
+			})
+		}
+		// The agent that has one of these asks whether to stop it, and the one
+		// that has not says so: either way it reports it as STOPPED.
+		for s := range cluster.Strays.By(r, "node", c.node) {
+			m.Tasks = append(m.Tasks, wire.TaskIdentifier{
+				Task: s.ARN(), Cluster: cluster.ClusterARN(s.Scope, s.Cluster),
+				DesiredStatus: string(cluster.Stopped), DhowLastStatus: string(cluster.Running),
 			})
 		}
 		return nil
@@ -191,43 +200,4 @@ func (c *session) verifyStops(ctx context.Context, m *wire.TaskStopVerificationM
 		return err
 	}
 	return c.send(ctx, answer)
-}
-
-// sendRoles gives a freshly started agent the credentials of the tasks that it
-// runs already; new tasks bring their own.
-func (c *session) sendRoles(ctx context.Context) error {
-	if !c.sendCredentials || c.srv.cfg.Roles == nil {
-		return nil
-	}
-	var running []placed
-	err := c.srv.cfg.DB.View(func(r store.Reader) error {
-		for t := range cluster.Tasks.By(r, "node", c.node) {
-			if p := read(r, t); p.def != nil && !t.Last.Before(cluster.Running) {
-				running = append(running, p)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, p := range running {
-		task, execution := c.srv.cfg.Roles(p.task, *p.def)
-		for _, role := range []struct {
-			kind string
-			cred *wire.RoleCredentials
-		}{{wire.TaskApplication, task}, {wire.TaskExecution, execution}} {
-			if role.cred == nil {
-				continue
-			}
-			err := c.send(ctx, &wire.IAMRoleCredentialsMessage{
-				MessageID: cluster.NewUUID(), Task: p.task.ARN(), TaskCluster: cluster.ClusterARN(p.task.Scope, p.task.Cluster),
-				RoleType: role.kind, Credentials: role.cred,
-			})
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/dhowhq/dhow/cluster"
-	wire "github.com/dhowhq/dhow/internal/acs"
+	"github.com/dhowhq/dhow/identity"
 	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/store"
 )
@@ -32,15 +32,20 @@ type Config struct {
 	// Account is the account that a request's credential is of: an instance of
 	// another account is not let in by it. Nil asks for none.
 	Account func(*http.Request) string
-	// Roles returns a task's credentials for its task and its execution role,
-	// nil where it has none. A nil Roles means that no task has any.
-	Roles func(t cluster.Task, def cluster.TaskDefinition) (task, execution *wire.RoleCredentials)
+	// Issuer makes the credentials of tasks' roles. Nil: tasks get none.
+	Issuer *identity.Issuer
+	// RoleLife is how long these credentials are good, unless their task ends
+	// before; 6 h if 0, as at AWS.
+	RoleLife time.Duration
 	// Heartbeat is the time between two heartbeats of a session; 9 s if 0. It
 	// must be well below Silence: an agent's answer to it is its sign of life.
 	Heartbeat time.Duration
 	// Silence is how long a node may say nothing before it counts as
-	// disconnected; 20 s if 0.
+	// disconnected; 20 s if 0. Nothing else comes of it.
 	Silence time.Duration
+	// Lost is how long a node may say nothing before its tasks are given up;
+	// three times Silence if 0.
+	Lost time.Duration
 	// Resend is how long a message may stay without an answer before it is
 	// sent again, twice as long each time; 10 s if 0.
 	Resend time.Duration
@@ -56,10 +61,8 @@ type Server struct {
 	cancel context.CancelFunc
 	live   sync.WaitGroup // sessions
 
-	mu    sync.Mutex
-	seats map[string]*seat // by node
-
-	metrics metrics
+	presence presence
+	metrics  metrics
 }
 
 // New returns a server over the store. Run it, too.
@@ -73,10 +76,22 @@ func New(c Config) *Server {
 	if c.Silence == 0 {
 		c.Silence = 20 * time.Second
 	}
+	if c.Lost == 0 {
+		c.Lost = 3 * c.Silence
+	}
+	if c.RoleLife == 0 {
+		c.RoleLife = 6 * time.Hour
+	}
 	if c.Resend == 0 {
 		c.Resend = 10 * time.Second
 	}
-	s := &Server{cfg: c, log: c.Log, seats: make(map[string]*seat)}
+	s := &Server{cfg: c, log: c.Log}
+	s.presence = presence{
+		log: c.Log, silence: c.Silence, lost: c.Lost, giveUp: s.giveUp, seats: make(map[string]*seat),
+		connect: func(ctx context.Context, node string, connected bool) error {
+			return cluster.SetConnected(ctx, c.DB, node, connected)
+		},
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -100,7 +115,6 @@ type peer struct {
 	conn              *websocket.Conn
 	cluster, instance string // as the agent gave them
 	node              string
-	sendCredentials   bool
 }
 
 // maxFrame bounds what an agent may send in one message.
@@ -112,7 +126,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, clusterRef, inst
 		(&refusal{http.StatusServiceUnavailable, "ServerException", "The server is shutting down."}).write(w)
 		return
 	}
-	p := peer{cluster: clusterRef, instance: instance, sendCredentials: r.URL.Query().Get("sendCredentials") == "true"}
+	p := peer{cluster: clusterRef, instance: instance}
 	var refused *refusal
 	var err error
 	p.node, err = s.admit(r, instance)

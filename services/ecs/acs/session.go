@@ -44,11 +44,17 @@ func (s *Server) serveACS(ctx context.Context, p peer) error {
 	defer stopTasks()
 	memberships, stopMemberships := cluster.Instances.Notify(s.cfg.DB, "node", p.node)
 	defer stopMemberships()
-	if err := s.sit(ctx, c); err != nil {
+	var err error
+	c.seat, err = s.presence.sit(ctx, c.node, c)
+	defer c.seat.leave(c)
+	if err != nil {
 		return err
 	}
-	defer s.leave(c)
 	s.log.Info("node connected", "node", p.node)
+	// A kill may have left the nodes of a new cluster half enrolled.
+	if err := cluster.EnrollNode(ctx, s.cfg.DB, p.node); err != nil {
+		return err
+	}
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -61,7 +67,7 @@ func (s *Server) serveACS(ctx context.Context, p peer) error {
 	defer late()
 	readErr := make(chan error, 1)
 	go func() { readErr <- c.read(reading); cancel() }()
-	err := c.loop(ctx, tasks, memberships)
+	err = c.loop(ctx, tasks, memberships)
 	if c.srv.ctx.Err() != nil {
 		c.goodbye("The server is shutting down.", websocket.StatusGoingAway)
 	}
@@ -81,11 +87,13 @@ func (c *session) loop(ctx context.Context, tasks, memberships <-chan struct{}) 
 	if err := c.push(ctx, time.Now()); err != nil {
 		return err
 	}
-	if err := c.sendRoles(ctx); err != nil {
+	if err := c.sendRoles(ctx, time.Now()); err != nil {
 		return err
 	}
 	beat := time.NewTicker(c.srv.cfg.Heartbeat)
 	defer beat.Stop()
+	renew := time.NewTicker(c.srv.cfg.RoleLife / renewals)
+	defer renew.Stop()
 	for {
 		var err error
 		select {
@@ -103,6 +111,8 @@ func (c *session) loop(ctx context.Context, tasks, memberships <-chan struct{}) 
 				c.goodbye("The container instance was deregistered.", websocket.StatusNormalClosure)
 				return nil
 			}
+		case now := <-renew.C:
+			err = c.sendRoles(ctx, now)
 		case m := <-c.verify:
 			err = c.verifyStops(ctx, m)
 		case now := <-beat.C:

@@ -23,7 +23,7 @@ func (s *Server) serveTCS(ctx context.Context, p peer) error {
 		if err != nil {
 			return err
 		}
-		s.seatOf(p.node).touch()
+		s.presence.seatOf(p.node).touch()
 		b, err = wire.SplitTCS(b)
 		if err != nil {
 			s.log.Warn("agent sent telemetry that cannot be read", "node", p.node, "err", err)
@@ -109,8 +109,9 @@ func same(a, b map[string]types.HealthStatus) bool {
 
 // metrics are the newest counters of each task.
 type metrics struct {
-	mu    sync.Mutex
-	tasks map[string]metric // by ARN
+	mu     sync.Mutex
+	tasks  map[string]metric // by ARN
+	pruned time.Time
 }
 
 type metric struct {
@@ -136,9 +137,14 @@ func (m *metrics) put(node string, at time.Time, tasks []wire.TaskMetric) {
 	}
 }
 
+// prune forgets them, once a minute at most.
 func (m *metrics) prune(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if now.Sub(m.pruned) < time.Minute {
+		return
+	}
+	m.pruned = now
 	for arn, t := range m.tasks {
 		if now.Sub(t.at) > metricsKept {
 			delete(m.tasks, arn)
