@@ -2,8 +2,8 @@
 // append: making a file for each record costs several times as much, and on
 // some file systems more than what the record is of.
 //
-// It is for what must survive the process. Nothing is synced: what a power loss
-// takes from it are the last changes.
+// It is for what must survive the process. Changes are not synced: what a power
+// loss takes from it are those since the file was last written anew.
 package register
 
 import (
@@ -22,7 +22,8 @@ import (
 // Register is an open file of records. Its methods are safe for concurrent use;
 // two Registers must not share a file.
 type Register struct {
-	path string
+	path  string
+	above int // how many lines the file may have before it is written anew, if most of them are history
 
 	mu    sync.Mutex
 	file  *os.File // nil until there is something to write
@@ -40,15 +41,15 @@ type line struct {
 	Value json.RawMessage `json:",omitempty"`
 }
 
-// rewriteAbove is how many lines the file may have before it is written anew,
-// if most of them are history.
+// rewriteAbove is above for every Register outside of tests.
 const rewriteAbove = 4096
 
 // Open reads the file at path, which need not be there, and returns the
 // records by name. A line that cannot be read is logged and left out; a crash
-// may have cut the last one short.
+// may have cut the last one short. The file stays as it is until the first
+// change, which writes it anew: a full disk keeps nobody from reading.
 func Open(path string, log *slog.Logger) (*Register, map[string]json.RawMessage, error) {
-	r := &Register{path: path, at: map[string]span{}}
+	r := &Register{path: path, above: rewriteAbove, at: map[string]span{}}
 	b, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, nil, err
@@ -72,9 +73,8 @@ func Open(path string, log *slog.Logger) (*Register, map[string]json.RawMessage,
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, nil, err
 		}
-		return r, values, nil
 	}
-	return r, values, r.rewrite()
+	return r, values, nil
 }
 
 // Put writes a record: after nil it is there for the next Open.
@@ -116,8 +116,10 @@ func (r *Register) Delete(name string) error {
 
 // append writes a line and returns where it begins.
 func (r *Register) append(b []byte) (from int64, err error) {
-	if r.file == nil || r.lines > rewriteAbove && r.lines > 8*len(r.at) {
-		if err := r.rewrite(); err != nil {
+	if r.file == nil || r.lines > r.above && r.lines > 8*len(r.at) {
+		// History that cannot be dropped now, on a full disk say, is no reason to
+		// lose a change.
+		if err := r.rewrite(); err != nil && r.file == nil {
 			return 0, err
 		}
 	}
@@ -144,11 +146,16 @@ func (r *Register) rewrite() error {
 		return err
 	}
 	at, size, err := r.copy(f)
+	if err == nil && size > 0 {
+		// Or a power loss could leave the new name with nothing in it.
+		err = f.Sync()
+	}
 	if err == nil {
 		err = os.Rename(tmp, r.path)
 	}
 	if err != nil {
 		f.Close()
+		os.Remove(tmp) // it takes room that the disk may lack
 		return fmt.Errorf("write %s: %w", r.path, err)
 	}
 	r.closeFile()

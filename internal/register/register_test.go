@@ -28,6 +28,7 @@ func open(t tester, path string) (*Register, map[string]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.above = 8 // so that short tests see the file written anew
 	got := map[string]string{}
 	for name, b := range values {
 		var s string
@@ -103,6 +104,7 @@ func TestHistory(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "r.jsonl")
 	r, _ := open(t, path)
 	put(t, r, "kept", "from the start")
+	r.above = rewriteAbove
 	for i := range 3 * rewriteAbove {
 		put(t, r, "changes", fmt.Sprint(i))
 	}
@@ -114,6 +116,87 @@ func TestHistory(t *testing.T) {
 		t.Errorf("the file has %d lines for 2 records", lines)
 	}
 	want := map[string]string{"kept": "from the start", "changes": fmt.Sprint(3*rewriteAbove - 1)}
+	if _, got := open(t, path); !maps.Equal(got, want) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// A process that is killed leaves a file cut at any byte and, if it was writing
+// the file anew, any part of the new one beside it: of what was acknowledged
+// nothing is missing, and what comes after is kept, too.
+func TestKilled(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "r.jsonl")
+	r, _ := open(t, path)
+	r.above = rewriteAbove
+	type point struct {
+		size int64
+		want map[string]string
+	}
+	want := map[string]string{}
+	points := []point{{0, maps.Clone(want)}}
+	for _, c := range [][2]string{{"a", "1"}, {"b", "2\n"}, {"a", "3"}, {"b", ""}, {"c", "ü"}, {"a", ""}, {"a", "4"}} {
+		if want[c[0]] = c[1]; c[1] != "" {
+			put(t, r, c[0], c[1])
+		} else if delete(want, c[0]); r.Delete(c[0]) != nil {
+			t.Fatal("no delete")
+		}
+		points = append(points, point{r.size, maps.Clone(want)})
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil || int64(len(whole)) != r.size {
+		t.Fatal(len(whole), r.size, err)
+	}
+	at := 0
+	for cut := range len(whole) + 1 {
+		if at+1 < len(points) && points[at+1].size <= int64(cut) {
+			at++
+		}
+		killed := filepath.Join(dir, fmt.Sprint(cut), "r.jsonl")
+		os.MkdirAll(filepath.Dir(killed), 0o700)
+		for name, b := range map[string][]byte{killed: whole[:cut], killed + ".new": whole[cut/2 : cut]} {
+			if err := os.WriteFile(name, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r, got := open(t, killed)
+		if !maps.Equal(got, points[at].want) {
+			t.Fatalf("cut at %d: got %v, want %v", cut, got, points[at].want)
+		}
+		after := maps.Clone(points[at].want)
+		after["d"] = "after"
+		put(t, r, "d", "after")
+		if _, got := open(t, killed); !maps.Equal(got, after) {
+			t.Fatalf("cut at %d, then a change: got %v, want %v", cut, got, after)
+		}
+	}
+}
+
+// Where the file cannot be written anew it is read all the same, and changes
+// go on where it is open.
+func TestNoRoom(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.jsonl")
+	r, _ := open(t, path)
+	put(t, r, "a", "0")
+	if err := os.Mkdir(path+".new", 0o700); err != nil { // nothing can be written there
+		t.Fatal(err)
+	}
+	for i := range 4 * r.above {
+		put(t, r, "a", fmt.Sprint(i))
+	}
+	want := map[string]string{"a": fmt.Sprint(4*r.above - 1)}
+	r, got := open(t, path)
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v", got)
+	}
+	if err := r.Put("a", "lost"); err == nil {
+		t.Error("a change went well that cannot have been written")
+	}
+	if err := os.Remove(path + ".new"); err != nil {
+		t.Fatal(err)
+	}
+	put(t, r, "b", "1")
+	want["b"] = "1"
 	if _, got := open(t, path); !maps.Equal(got, want) {
 		t.Errorf("got %v", got)
 	}
