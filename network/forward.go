@@ -78,20 +78,50 @@ func (m *Linux) stopForwarding() error {
 	return errors.Join(err, m.leaveForeignChains())
 }
 
+// lockDir makes a directory and locks it until the file is closed. Who held the
+// lock before may have removed the directory: then the lock is on nothing that
+// others find, and another one is taken.
+func lockDir(path string) (*os.File, error) {
+	for {
+		if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+			return nil, err
+		}
+		lock, err := os.Open(path)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		switch err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); {
+		case err == nil && isAt(lock, path):
+			return lock, nil
+		case err != nil && !errors.Is(err, unix.EINTR):
+			lock.Close()
+			return nil, err
+		}
+		lock.Close()
+	}
+}
+
+// isAt reports whether path still names the open file f.
+func isAt(f *os.File, path string) bool {
+	there, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	here, err := f.Stat()
+	return err == nil && os.SameFile(here, there)
+}
+
 // withForwardState runs fn while no other process looks at the state of this
 // host namespace, and removes the state when it is empty.
 func (m *Linux) withForwardState(fn func(dir string) error) error {
-	if err := os.MkdirAll(forwardDir, 0o755); err != nil {
-		return err
-	}
-	lock, err := os.Open(forwardDir)
+	lock, err := lockDir(forwardDir)
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		return err
-	}
 	// What was noted before a reboot counts no more.
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {

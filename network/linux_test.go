@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -84,7 +85,26 @@ func testHost(t testing.TB) string {
 			t.Error(err)
 		}
 	})
+	forgetForwarding(t, path)
 	return path
+}
+
+// forgetForwarding removes what a killed test run has left of an earlier
+// namespace: the kernel gives its number to new ones.
+func forgetForwarding(t testing.TB, path string) {
+	t.Helper()
+	s, err := openSpace(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	m := &Linux{host: s}
+	err = m.withForwardState(func(dir string) error {
+		return errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // leftovers lists what there is of m's data directory.
