@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -157,6 +158,49 @@ func TestNote(t *testing.T) {
 		if x := write("more"); x.Events != int64(3+i) {
 			t.Fatalf("note %d: %d events, want %d", i, x.Events, 3+i)
 		}
+	}
+}
+
+// A note of more than there is, as after a damaged disk was mended, does not
+// outlive the next look: or what is written then would be cut off where the
+// note ended, once the process is killed.
+func TestNoteAhead(t *testing.T) {
+	db, dir := storetest.Open(t), t.TempDir()
+	s := open(t, db, dir, 0)
+	ensure(t, s, "g", "s")
+	write := func(s *Store, message string) {
+		t.Helper()
+		if err := s.Write(t.Context(), here, "g", "s", []Event{{Timestamp: 7, Message: message}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(s, "kept")
+	row, _ := s.Find(here, "g", "s")
+	x, err := s.Extent(row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(s, strings.Repeat("lost", 10))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filepath.Join(dir, row.ID, "00000000.log"), x.Bytes); err != nil {
+		t.Fatal(err)
+	}
+	killed := open(t, db, dir, 0) // not closed until the end
+	want := []string{"kept"}
+	for i := range 5 {
+		want = append(want, fmt.Sprint("new ", i))
+		write(killed, want[i+1])
+	}
+	again := open(t, db, dir, 0)
+	write(again, "last")
+	var got []string
+	for _, e := range readAll(t, again, "g") {
+		got = append(got, e.Message)
+	}
+	if want = append(want, "last"); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

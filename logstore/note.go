@@ -13,9 +13,10 @@ import (
 //	8 bytes  magic   4 bytes  CRC-32C of the rest   8 bytes  the next segment's number
 //	then per segment, 8 bytes each: number, 1 if compressed else 0, and its span
 //
-// It is never ahead of the records and may be behind them: segments are
-// deleted whole, numbers do not come twice and what is noted of a growing one
-// stays its beginning.
+// It may be behind the records: segments are deleted whole, numbers do not come
+// twice and what is noted of a growing one stays its beginning. It is ahead of
+// them only where somebody has cut a segment off; then load writes it anew before
+// anything is appended.
 const (
 	noteName  = "note"
 	noteMagic = "dhownot1"

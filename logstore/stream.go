@@ -86,17 +86,24 @@ func (s *stream) load(log *slog.Logger) error {
 	}
 	next, noted := readNote(s.dir)
 	s.next = next
+	ahead := false
 	for n, full := range names {
 		g := &segment{number: n, sealed: strings.HasSuffix(full, ".zst")}
 		if g.span, err = spanOf(full, g.sealed, noted[n], log); err != nil {
 			return err
 		}
 		s.changed = s.changed || *g != noted[n]
+		ahead = ahead || !g.sealed && g.size < noted[n].size
 		s.segments = append(s.segments, g)
 	}
 	slices.SortFunc(s.segments, func(a, b *segment) int { return a.number - b.number })
 	if n := len(s.segments); n > 0 {
 		s.next = max(s.next, s.segments[n-1].number+1)
+	}
+	if ahead {
+		// What comes next may reach beyond what is noted, which must not be taken
+		// for a border between records then.
+		return s.note()
 	}
 	return nil
 }
