@@ -29,7 +29,11 @@ func (m *Linux) startForwarding() error {
 	m.forwardMu.Lock()
 	defer m.forwardMu.Unlock()
 	if m.forwards {
-		return nil
+		// Others may have switched it off: sysctl settings loaded anew, say.
+		if on, err := m.forwarding(); err != nil || on {
+			return err
+		}
+		m.log.Warn("network: somebody has switched off forwarding on this host, which tasks need: it is switched on again")
 	}
 	err := m.withForwardState(func(dir string) error {
 		on, err := m.forwarding()
