@@ -29,10 +29,7 @@ func (e *engine) restore(ctx context.Context) error {
 	for _, c := range list {
 		found[c.ID] = c
 	}
-	tasks, err := e.load(values)
-	if err != nil {
-		return err
-	}
+	tasks := e.load(values)
 	if err := e.sweep(ctx, list); err != nil {
 		return err
 	}
@@ -44,7 +41,7 @@ func (e *engine) restore(ctx context.Context) error {
 
 // load makes the tasks that are recorded known. A task whose records cannot be
 // used is given up.
-func (e *engine) load(values map[string]json.RawMessage) (tasks []*task, err error) {
+func (e *engine) load(values map[string]json.RawMessage) (tasks []*task) {
 	ids := make(map[string]bool)
 	for name := range values {
 		id, _, _ := strings.Cut(name, "/")
@@ -56,8 +53,9 @@ func (e *engine) load(values map[string]json.RawMessage) (tasks []*task, err err
 			if !errors.Is(err, errHalf) {
 				e.log.Error("a task's state cannot be read; the task is given up", "task", id, "err", err)
 			}
+			// What is left of it does no harm: the next start meets it again.
 			if err := e.dropRecords(id); err != nil {
-				return nil, err
+				e.log.Warn("the records of a task that is given up are left", "task", id, "err", err)
 			}
 			continue
 		}
@@ -66,7 +64,7 @@ func (e *engine) load(values map[string]json.RawMessage) (tasks []*task, err err
 		e.tasks[t.id] = t
 		tasks = append(tasks, t)
 	}
-	return tasks, nil
+	return tasks
 }
 
 // sweep removes containers, endpoints and files that belong to no task.
