@@ -94,7 +94,7 @@ func (s *state) write(ctx context.Context, next uint64, change journal.Seq, dirt
 	s.mu.Lock()
 	record := s.commitRecord(next, change)
 	s.mu.Unlock()
-	at, err := s.k.Append(ctx, journal.Synced, record)
+	at, err := s.k.Append(ctx, journal.Synced|journal.MakesRoom, record)
 	if err == nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -121,7 +121,7 @@ func (s *state) writeSegments(ctx context.Context, dirty []uint64, next uint64) 
 		if len(records) == 0 {
 			return nil
 		}
-		first, err := s.k.Append(ctx, journal.Written, records...)
+		first, err := s.k.Append(ctx, journal.Written|journal.MakesRoom, records...)
 		if err != nil {
 			return err
 		}
@@ -239,7 +239,7 @@ func (s *state) writeDedup(ctx context.Context, keys []agedKey) error {
 		}
 		s.mu.Unlock()
 		if len(b) > 1 {
-			at, err := s.k.Append(ctx, journal.Written, b)
+			at, err := s.k.Append(ctx, journal.Written|journal.MakesRoom, b)
 			if err != nil {
 				return err
 			}

@@ -34,6 +34,9 @@ type Engine struct {
 	leading chan struct{} // closed while term is not 0
 	states  map[string]*opening
 
+	ending  chan struct{} // closed when nobody is to wait any more
+	endOnce sync.Once
+
 	tasks chan struct{} // capacity one: look at the move tasks
 	work  sync.WaitGroup
 }
@@ -53,8 +56,12 @@ func New(c Config) *Engine {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	return &Engine{cfg: c, log: c.Log, rows: table{c.DB}, leading: make(chan struct{}), states: map[string]*opening{}, tasks: make(chan struct{}, 1)}
+	return &Engine{cfg: c, log: c.Log, rows: table{c.DB}, leading: make(chan struct{}), states: map[string]*opening{}, ending: make(chan struct{}), tasks: make(chan struct{}, 1)}
 }
+
+// EndWaits answers the receivers that wait, with nothing, and lets no other wait
+// from then on: for a process that is about to end.
+func (e *Engine) EndWaits() { e.endOnce.Do(func() { close(e.ending) }) }
 
 // Run takes the lease and serves the queues until ctx ends.
 func (e *Engine) Run(ctx context.Context) error { return e.cfg.DB.Lead(ctx, "queues", e.lead) }
@@ -191,7 +198,8 @@ func (e *Engine) maintain(ctx context.Context) {
 			slots <- struct{}{}
 			e.work.Go(func() {
 				defer func() { <-slots }()
-				if err := s.checkpoint(ctx); err != nil && ctx.Err() == nil {
+				// One that is cut short leaves the queue unusable for the last one.
+				if err := s.checkpoint(context.WithoutCancel(ctx)); err != nil && ctx.Err() == nil {
 					e.log.Warn("a queue's checkpoint failed, will retry", "queue", s.id, "err", err)
 				}
 			})
@@ -371,7 +379,7 @@ func (e *Engine) load(q *Queue, term int64) (*state, error) {
 			return nil, err
 		}
 	}
-	s.resolve = e.QueueByARN
+	s.resolve, s.ending = e.QueueByARN, e.ending
 	s.gone = func(s *state) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
