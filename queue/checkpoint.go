@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/dhowhq/dhow/journal"
 )
@@ -284,6 +285,11 @@ func (s *state) commitRecord(next uint64, change journal.Seq) []byte {
 	return b
 }
 
+// keepOrigins is how long origins are known that a loading has found: whether the
+// removals were sure is not known then, and moves that were cut short go on as
+// soon as their queue is loaded.
+const keepOrigins = 24 * time.Hour
+
 // appendMemory adds the small things: moves under way, origins, attempts.
 func (s *state) appendMemory(b []byte) []byte {
 	moves := maps.Clone(s.moving)
@@ -292,6 +298,7 @@ func (s *state) appendMemory(b []byte) []byte {
 	for seq, intent := range moves {
 		b = appendString(binary.AppendUvarint(b, seq), intent)
 	}
+	maps.DeleteFunc(s.origins, func(_ key, at int64) bool { return at <= millis()-keepOrigins.Milliseconds() })
 	b = binary.AppendUvarint(b, uint64(len(s.origins)))
 	for o := range s.origins {
 		b = append(b, o[:]...)

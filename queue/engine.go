@@ -60,7 +60,8 @@ func New(c Config) *Engine {
 }
 
 // EndWaits answers the receivers that wait, with nothing, and lets no other wait
-// from then on: for a process that is about to end.
+// from then on, nor any call for the ownership of the queues: for a process that
+// is about to end.
 func (e *Engine) EndWaits() { e.endOnce.Do(func() { close(e.ending) }) }
 
 // Run takes the lease and serves the queues until ctx ends.
@@ -243,6 +244,8 @@ func (e *Engine) await(ctx context.Context) (int64, error) {
 		return 0, ErrUnavailable
 	case <-ctx.Done():
 		return 0, ctx.Err()
+	case <-e.ending: // nobody will: what moves messages must not hold up the end
+		return 0, ErrUnavailable
 	case <-t.C:
 		return 0, ErrUnavailable
 	}

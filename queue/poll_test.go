@@ -119,6 +119,11 @@ func TestEndWaits(t *testing.T) {
 		if got := mustReceive(t, q, Receive{Wait: MaxWait}); len(got) != 1 {
 			t.Errorf("what is there already: %d messages", len(got))
 		}
+		b.e.abdicate()
+		from = time.Now()
+		if _, err := q.Receive(t.Context(), Receive{}); !errors.Is(err, ErrUnavailable) || time.Since(from) != 0 {
+			t.Errorf("after the end: %v after %v", err, time.Since(from))
+		}
 	})
 }
 

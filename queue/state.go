@@ -34,7 +34,7 @@ type state struct {
 	index    *index
 	moving   map[uint64]string // messages under way to the queue of that ID
 	dedup    dedups
-	origins  map[key]int64 // of messages that came from other queues, until their removal there is sure
+	origins  map[key]int64 // of messages that came from other queues, until their removal there is sure, or for keepOrigins
 	attempts attempts
 	outbox   []*parcel
 	shipping bool
