@@ -33,7 +33,9 @@ var (
 
 	// ErrFull is the answer to writes while the disk, or the back end's quota,
 	// is full. Nothing of the call was written, what was acknowledged before is
-	// safe, and writes succeed again once there is room.
+	// safe, and writes succeed again once there is room. Of what makes room
+	// (Drop, Delete, Trim, and appends with MakesRoom) it is the answer only
+	// when the reserve that is kept for them is used up too.
 	ErrFull = errors.New("journal: no space left")
 
 	// ErrUnknown is Append's answer when it cannot say whether the records were
@@ -82,6 +84,12 @@ const (
 	// log after them as well. A later Synced append makes them durable too.
 	Written
 )
+
+// MakesRoom is added to a Durability by appends that lead to the removal of
+// records, such as the word that a message was deleted, or a checkpoint before a
+// trim. They may use what is kept free of the disk when it is full otherwise, so
+// they are to be small, or followed by removals.
+const MakesRoom Durability = 1 << 8
 
 // Journal is a set of logs. It is safe for concurrent use.
 type Journal interface {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/dhowhq/dhow/journal"
 )
@@ -94,7 +95,7 @@ func (s *state) write(ctx context.Context, next uint64, change journal.Seq, dirt
 	s.mu.Lock()
 	record := s.commitRecord(next, change)
 	s.mu.Unlock()
-	at, err := s.k.Append(ctx, journal.Synced, record)
+	at, err := s.k.Append(ctx, journal.Synced|journal.MakesRoom, record)
 	if err == nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -121,7 +122,7 @@ func (s *state) writeSegments(ctx context.Context, dirty []uint64, next uint64) 
 		if len(records) == 0 {
 			return nil
 		}
-		first, err := s.k.Append(ctx, journal.Written, records...)
+		first, err := s.k.Append(ctx, journal.Written|journal.MakesRoom, records...)
 		if err != nil {
 			return err
 		}
@@ -239,7 +240,7 @@ func (s *state) writeDedup(ctx context.Context, keys []agedKey) error {
 		}
 		s.mu.Unlock()
 		if len(b) > 1 {
-			at, err := s.k.Append(ctx, journal.Written, b)
+			at, err := s.k.Append(ctx, journal.Written|journal.MakesRoom, b)
 			if err != nil {
 				return err
 			}
@@ -284,6 +285,11 @@ func (s *state) commitRecord(next uint64, change journal.Seq) []byte {
 	return b
 }
 
+// keepOrigins is how long origins are known that a loading has found: whether the
+// removals were sure is not known then, and moves that were cut short go on as
+// soon as their queue is loaded.
+const keepOrigins = 24 * time.Hour
+
 // appendMemory adds the small things: moves under way, origins, attempts.
 func (s *state) appendMemory(b []byte) []byte {
 	moves := maps.Clone(s.moving)
@@ -292,6 +298,7 @@ func (s *state) appendMemory(b []byte) []byte {
 	for seq, intent := range moves {
 		b = appendString(binary.AppendUvarint(b, seq), intent)
 	}
+	maps.DeleteFunc(s.origins, func(_ key, at int64) bool { return at <= millis()-keepOrigins.Milliseconds() })
 	b = binary.AppendUvarint(b, uint64(len(s.origins)))
 	for o := range s.origins {
 		b = append(b, o[:]...)

@@ -112,6 +112,41 @@ func killMoving(t *testing.T, n int64, written, fifo bool) {
 	}
 }
 
+// TestOriginsAreForgotten kills while a move is known to its target: a day later
+// the target knows it no more.
+func TestOriginsAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dead := define("dead", Defaults())
+		s := Defaults()
+		s.Redrive = &Redrive{dead.ARN(), 1}
+		b := newBench(fixedRows{"dead": dead, "main": define("main", s)})
+		mustSend(t, b.queue(t, "main"), Message{Body: "b"})
+		zero := time.Duration(0)
+		mustReceive(t, b.queue(t, "main"), Receive{Visibility: &zero})
+		mustReceive(t, b.queue(t, "main"), Receive{}) // it dies
+		b.kill()
+		defer b.kill()
+		known := func() int {
+			s, err := b.queue(t, "dead").open(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			mustSend(t, b.queue(t, "dead"), Message{Body: "c"})
+			if err := s.checkpoint(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			return len(s.origins)
+		}
+		if n := known(); n != 1 {
+			t.Errorf("after the kill %d origins are known, want the one", n)
+		}
+		time.Sleep(keepOrigins)
+		if n := known(); n != 0 {
+			t.Errorf("%d origins are known a day later", n)
+		}
+	})
+}
+
 func groupOf(fifo bool) string {
 	if fifo {
 		return "g"

@@ -34,6 +34,9 @@ type Engine struct {
 	leading chan struct{} // closed while term is not 0
 	states  map[string]*opening
 
+	ending  chan struct{} // closed when nobody is to wait any more
+	endOnce sync.Once
+
 	tasks chan struct{} // capacity one: look at the move tasks
 	work  sync.WaitGroup
 }
@@ -53,8 +56,13 @@ func New(c Config) *Engine {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	return &Engine{cfg: c, log: c.Log, rows: table{c.DB}, leading: make(chan struct{}), states: map[string]*opening{}, tasks: make(chan struct{}, 1)}
+	return &Engine{cfg: c, log: c.Log, rows: table{c.DB}, leading: make(chan struct{}), states: map[string]*opening{}, ending: make(chan struct{}), tasks: make(chan struct{}, 1)}
 }
+
+// EndWaits answers the receivers that wait, with nothing, and lets no other wait
+// from then on, nor any call for the ownership of the queues: for a process that
+// is about to end.
+func (e *Engine) EndWaits() { e.endOnce.Do(func() { close(e.ending) }) }
 
 // Run takes the lease and serves the queues until ctx ends.
 func (e *Engine) Run(ctx context.Context) error { return e.cfg.DB.Lead(ctx, "queues", e.lead) }
@@ -191,7 +199,8 @@ func (e *Engine) maintain(ctx context.Context) {
 			slots <- struct{}{}
 			e.work.Go(func() {
 				defer func() { <-slots }()
-				if err := s.checkpoint(ctx); err != nil && ctx.Err() == nil {
+				// One that is cut short leaves the queue unusable for the last one.
+				if err := s.checkpoint(context.WithoutCancel(ctx)); err != nil && ctx.Err() == nil {
 					e.log.Warn("a queue's checkpoint failed, will retry", "queue", s.id, "err", err)
 				}
 			})
@@ -235,6 +244,8 @@ func (e *Engine) await(ctx context.Context) (int64, error) {
 		return 0, ErrUnavailable
 	case <-ctx.Done():
 		return 0, ctx.Err()
+	case <-e.ending: // nobody will: what moves messages must not hold up the end
+		return 0, ErrUnavailable
 	case <-t.C:
 		return 0, ErrUnavailable
 	}
@@ -371,7 +382,7 @@ func (e *Engine) load(q *Queue, term int64) (*state, error) {
 			return nil, err
 		}
 	}
-	s.resolve = e.QueueByARN
+	s.resolve, s.ending = e.QueueByARN, e.ending
 	s.gone = func(s *state) {
 		e.mu.Lock()
 		defer e.mu.Unlock()

@@ -113,6 +113,7 @@ func (s *state) stand(ctx context.Context, w *waiter, wait time.Duration) error 
 	select {
 	case <-w.done:
 	case <-t.C:
+	case <-s.ending:
 	case <-ctx.Done():
 	}
 	s.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -102,6 +103,109 @@ func TestPollEnds(t *testing.T) {
 			t.Errorf("after it: %+v", got)
 		}
 	})
+}
+
+// TestEndWaits ends a receiver's wait and lets no other begin.
+func TestEndWaits(t *testing.T) {
+	inBubble(t, Defaults(), func(t *testing.T, q *Queue, b *bench) {
+		from := time.Now()
+		time.AfterFunc(time.Second, b.e.EndWaits)
+		for range 2 {
+			if got := mustReceive(t, q, Receive{Wait: MaxWait}); len(got) != 0 || time.Since(from) != time.Second {
+				t.Errorf("%d messages after %v", len(got), time.Since(from))
+			}
+		}
+		mustSend(t, q, Message{Body: "b"})
+		if got := mustReceive(t, q, Receive{Wait: MaxWait}); len(got) != 1 {
+			t.Errorf("what is there already: %d messages", len(got))
+		}
+		b.e.abdicate()
+		from = time.Now()
+		if _, err := q.Receive(t.Context(), Receive{}); !errors.Is(err, ErrUnavailable) || time.Since(from) != 0 {
+			t.Errorf("after the end: %v after %v", err, time.Since(from))
+		}
+	})
+}
+
+// TestLostDeadLettersKeepOrder has a group's first message received too often
+// while there is no dead-letter queue: nothing of the group overtakes it.
+func TestLostDeadLettersKeepOrder(t *testing.T) {
+	s := Defaults()
+	s.FIFO, s.ContentDedup = true, true
+	s.Redrive = &Redrive{Target: "arn:aws:sqs:eu-west-1:111122223333:none.fifo", Max: 1}
+	inBubble(t, s, func(t *testing.T, q *Queue, _ *bench) {
+		mustSend(t, q, Message{Body: "a", Group: "g"}, Message{Body: "b", Group: "g"})
+		timeout := time.Second
+		mustReceive(t, q, Receive{Visibility: &timeout})
+		for _, wait := range []time.Duration{0, MaxWait} {
+			time.Sleep(20 * time.Second) // until dead letters are tried again
+			if got := mustReceive(t, q, Receive{Wait: wait, Visibility: &timeout}); len(got) != 1 || got[0].Body != "a" {
+				t.Errorf("received %+v, want the first", got)
+			}
+		}
+	})
+}
+
+// TestFullDisk drains a queue while the disk takes only what makes room.
+func TestFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(fixedRows{"main": define("main", Defaults())})
+		full := new(atomic.Bool)
+		b.e.cfg.Journal = &fullDisk{b.journal, full}
+		q := b.queue(t, "main")
+		mustSend(t, q, make10()...)
+		full.Store(true)
+		if _, err := q.Send(t.Context(), Message{Body: "b"}); !errors.Is(err, journal.ErrFull) {
+			t.Errorf("a send: %v", err)
+		}
+		for range 10 {
+			got := mustReceive(t, q, Receive{})
+			if len(got) != 1 {
+				t.Fatalf("received %d messages", len(got))
+			}
+			if errs, err := q.Delete(t.Context(), got[0].Handle); err != nil || errs[0] != nil {
+				t.Fatalf("a delete: %v, %v", err, errs)
+			}
+		}
+		s, err := q.open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.checkpoint(t.Context()); err != nil {
+			t.Errorf("a checkpoint: %v", err)
+		}
+		if n := s.m.Size(); n != 0 {
+			t.Errorf("%d bytes of messages are left", n)
+		}
+		b.kill()
+		if c, err := b.queue(t, "main").Counts(t.Context()); err != nil || c.Visible+c.InFlight != 0 {
+			t.Errorf("after a kill: %+v, %v", c, err)
+		}
+		b.kill()
+	})
+}
+
+// fullDisk is a journal that takes only what makes room, while it is full.
+type fullDisk struct {
+	journal.Journal
+	full *atomic.Bool
+}
+
+func (f *fullDisk) Open(ctx context.Context, name string, term int64) (journal.Log, error) {
+	l, err := f.Journal.Open(ctx, name, term)
+	return &fullLog{l, f.full}, err
+}
+
+type fullLog struct {
+	journal.Log
+	full *atomic.Bool
+}
+
+func (l *fullLog) Append(ctx context.Context, d journal.Durability, records ...[]byte) (journal.Seq, error) {
+	if l.full.Load() && d&journal.MakesRoom == 0 {
+		return 0, journal.ErrFull
+	}
+	return l.Log.Append(ctx, d, records...)
 }
 
 // TestRetention lets messages go when they are old, in flight or not.

@@ -84,7 +84,7 @@ type API interface {
 	// There may be any number of them. An error is of the whole call.
 	Send(ctx context.Context, messages ...Message) ([]Sent, error)
 	// Receive returns messages at once, or the first that come within r.Wait, or
-	// none and no error. Waiting receivers are served in the order they came.
+	// none and no error: after r.Wait, or before if the process is about to end. Waiting receivers are served in the order they came.
 	Receive(ctx context.Context, r Receive) ([]Delivery, error)
 	// Delete removes received messages; the removal is on disk when it returns.
 	// Errors are by handle: ErrHandle, ErrOtherQueue, ErrExpired. What is gone

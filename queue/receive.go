@@ -25,7 +25,7 @@ func (s *state) take(d *Definition, now int64, max int, visibility time.Duration
 		if !ok {
 			break
 		}
-		seq := x.groups.at(n).head
+		seq, buried := x.groups.at(n).head, len(dead)
 		for seq != 0 && len(got) < max && x.count[inFlight] < MaxInFlight {
 			e := x.get(seq)
 			if e.phase != ready {
@@ -36,6 +36,8 @@ func (s *state) take(d *Definition, now int64, max int, visibility time.Duration
 				x.turn(seq, e, moving)
 				s.moving[seq] = ""
 				dead = append(dead, seq)
+			} else if x.fifo && len(dead) > buried {
+				break // what left may come back, and would be overtaken
 			} else {
 				e.received(now)
 				e.setVisibleAt(now + visibility.Milliseconds())

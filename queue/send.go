@@ -269,7 +269,7 @@ func (s *state) admit(o *outgoing) bool {
 		if _, twice := s.origins[o.origin]; twice {
 			return false
 		}
-		s.origins[o.origin] = o.header.sent
+		s.origins[o.origin] = millis()
 	}
 	if o.dedup == (key{}) {
 		return true

@@ -28,12 +28,13 @@ type state struct {
 	log     *slog.Logger
 	resolve func(arn string) (*Queue, error) // dead-letter queues
 	gone    func(*state)                     // told once when the state fails
+	ending  <-chan struct{}                  // closed when receivers are to wait no longer
 
 	mu       sync.Mutex
 	index    *index
 	moving   map[uint64]string // messages under way to the queue of that ID
 	dedup    dedups
-	origins  map[key]int64 // of messages that came from other queues, until their removal there is sure
+	origins  map[key]int64 // of messages that came from other queues, until their removal there is sure, or for keepOrigins
 	attempts attempts
 	outbox   []*parcel
 	shipping bool
@@ -108,10 +109,11 @@ func definite(err error) bool {
 	return errors.Is(err, journal.ErrFull) || errors.Is(err, journal.ErrTooBig)
 }
 
-// note appends to the log of changes. An error of which the outcome is not
+// note appends to the log of changes, also on a disk that is full for senders:
+// what it says takes messages out, and checkpoints give its space back. An error of which the outcome is not
 // known, or that lasts, fails the state. The lock is not held.
 func (s *state) note(ctx context.Context, d journal.Durability, record []byte) error {
-	_, err := s.c.Append(context.WithoutCancel(ctx), d, record)
+	_, err := s.c.Append(context.WithoutCancel(ctx), d|journal.MakesRoom, record)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tail.changes++

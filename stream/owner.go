@@ -28,7 +28,7 @@ type reign struct {
 // Run owns the shards and does the work that calls have recorded, until ctx
 // ends. It is to be run under a lease, whose term fences other processes:
 //
-//	db.Lead(ctx, "stream", engine.Run)
+//	db.Lead(ctx, "streams", engine.Run)
 func (e *Engine) Run(ctx context.Context) {
 	r := &reign{e: e, ctx: ctx, term: store.Term(ctx), lives: map[string]*live{},
 		subs: map[string]*Subscription{}, busy: map[string]bool{}, seen: map[string]demand{}, again: make(chan struct{}, 1)}

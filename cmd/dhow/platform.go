@@ -314,6 +314,9 @@ func (p *platform) nodeReady(ctx context.Context) error {
 
 // close ends everything; containers keep running.
 func (p *platform) close() {
+	if p.queues != nil {
+		p.queues.EndWaits() // or every end would take as long as they may
+	}
 	if p.http != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		p.http.Shutdown(ctx) // calls under way may finish, streams are cut

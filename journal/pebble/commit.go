@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -133,13 +134,32 @@ func (c *committer) commit(group []*change) {
 	if len(kept) == 0 {
 		return
 	}
-	if err := c.apply(kept); err != nil {
+	err := c.apply(kept)
+	if errors.Is(err, journal.ErrFull) {
+		if kept = refuse(kept, err); len(kept) == 0 {
+			return
+		}
+		err = c.apply(kept) // what makes room may fit without the others
+	}
+	if err != nil {
 		for _, ch := range kept {
 			ch.done <- err
 		}
 		return
 	}
 	c.wrote(kept)
+}
+
+// refuse ends the changes that make no room and returns the others.
+func refuse(group []*change, err error) (room []*change) {
+	for _, ch := range group {
+		if ch.makesRoom {
+			room = append(room, ch)
+		} else {
+			ch.done <- err
+		}
+	}
+	return room
 }
 
 // apply writes the changes to the write-ahead log and to the database.

@@ -269,7 +269,8 @@ func (w *world) append(t *rapid.T, b *book, rng *rand.Rand) error {
 	w.batches[batch] = len(data)
 	w.mu.Unlock()
 	d := journal.Durability(rng.IntN(2))
-	first, err := b.l.Append(context.Background(), d, data...)
+	room := journal.MakesRoom * journal.Durability(rng.IntN(2))
+	first, err := b.l.Append(context.Background(), d|room, data...)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil && errors.Is(err, journal.ErrUnknown) {

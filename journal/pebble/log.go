@@ -66,6 +66,8 @@ func (l *log) Append(ctx context.Context, d journal.Durability, records ...[]byt
 // their numbers. The caller holds s.mu.
 func (l *log) append(d journal.Durability, records [][]byte) (ch *change, first, reserved journal.Seq) {
 	s := l.s
+	makesRoom := d&journal.MakesRoom != 0
+	d &^= journal.MakesRoom
 	first = s.next
 	s.next += journal.Seq(len(records))
 	if s.next > s.reserved {
@@ -79,6 +81,7 @@ func (l *log) append(d journal.Durability, records [][]byte) (ch *change, first,
 		size += recordKeyLen + operationSize + len(r)
 	}
 	ch = newChange(d, size)
+	ch.makesRoom = makesRoom
 	if reserved > 0 {
 		ch.set(idKey(prefixNumbers, s.head.id), uint64Value(uint64(reserved)))
 	}
