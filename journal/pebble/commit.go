@@ -40,7 +40,9 @@ type committer struct {
 	timer    *time.Timer
 
 	workers sync.WaitGroup
-	frame   []byte // the writer's
+	frame   []byte // this and madeRoom are the writer's
+
+	madeRoom time.Time
 }
 
 func newCommitter(j *Journal) *committer {
@@ -119,7 +121,11 @@ func (c *committer) write() {
 
 // commit does a group of changes, but for syncing them.
 func (c *committer) commit(group []*change) {
-	full := c.j.disk.full()
+	size := 0
+	for _, ch := range group {
+		size += len(ch.ops)
+	}
+	full := c.j.disk.full(size)
 	kept := group[:0]
 	for _, ch := range group {
 		switch {
@@ -133,13 +139,31 @@ func (c *committer) commit(group []*change) {
 	if len(kept) == 0 {
 		return
 	}
-	if err := c.apply(kept); err != nil {
+	err := c.apply(kept)
+	if full {
+		c.makeRoom()
+	}
+	if err != nil {
 		for _, ch := range kept {
 			ch.done <- err
 		}
 		return
 	}
 	c.wrote(kept)
+}
+
+// makeRoomEvery is how often it is tried on a full disk to gain from removals.
+const makeRoomEvery = 200 * time.Millisecond
+
+// makeRoom has Pebble flush, as removals free nothing before they are flushed.
+func (c *committer) makeRoom() {
+	if c.j.disk.blocked.Load() > 0 || c.j.disk.dead() || time.Since(c.madeRoom) < makeRoomEvery {
+		return
+	}
+	c.madeRoom = time.Now()
+	if _, err := c.j.db.AsyncFlush(); err != nil {
+		c.j.log.Warn("journal: no flush on a full disk", "err", err)
+	}
 }
 
 // apply writes the changes to the write-ahead log and to the database.
