@@ -45,13 +45,13 @@ var senderID = regexp.MustCompile(`^[A-Za-z0-9]{1,11}$`)
 
 func checkSMS(name, v string) error {
 	n, err := strconv.Atoi(v)
-	switch name {
+	switch name { // an empty value takes an attribute back
 	case "MonthlySpendLimit":
-		if err != nil || n < 0 {
+		if v != "" && (err != nil || n < 0) {
 			return invalid("%s is not a valid value for MonthlySpendLimit", v)
 		}
 	case "DeliveryStatusSuccessSamplingRate":
-		if err != nil || n < 0 || n > 100 {
+		if v != "" && (err != nil || n < 0 || n > 100) {
 			return invalid("DeliveryStatusSuccessSamplingRate must be between 0 and 100")
 		}
 	case "DefaultSenderID":

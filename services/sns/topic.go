@@ -125,7 +125,7 @@ func (a *API) DeleteTopic(ctx context.Context, in *sns.DeleteTopicInput) (*sns.D
 			return err
 		}
 		if t.ArchiveDays > 0 {
-			return &types.InvalidStateException{Message: ptr("Invalid state: Cannot delete a topic with an active message archive policy. Set ArchivePolicy to {} first.")}
+			return &types.InvalidStateException{Message: ptr("Invalid state: Cannot delete a topic with an ArchivePolicy")}
 		}
 		topic.Topics.Delete(tx, t.RowKey())
 		return nil
