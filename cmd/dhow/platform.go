@@ -23,6 +23,7 @@ import (
 	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/internal/cert"
 	"github.com/dhowhq/dhow/journal"
+	"github.com/dhowhq/dhow/journal/nats"
 	"github.com/dhowhq/dhow/journal/pebble"
 	"github.com/dhowhq/dhow/lb"
 	"github.com/dhowhq/dhow/logstore"
@@ -122,6 +123,13 @@ func (p *platform) openStore(ctx context.Context) (err error) {
 }
 
 func (p *platform) openJournal() error {
+	if p.cmd.Journal != "" {
+		j, err := nats.Open(p.cmd.Journal, nats.Options{Replicas: p.cmd.Replicas})
+		if err == nil {
+			p.journal = j
+		}
+		return err
+	}
 	j, err := pebble.Open(filepath.Join(p.cmd.DataDir, "journal"), pebble.Options{Log: p.log})
 	if err == nil {
 		p.journal = j

@@ -23,6 +23,8 @@ type upCmd struct {
 	NodeMemory int64    `name:"node-memory" help:"MiB that tasks may have; what the machine has by default."`
 	Containerd string   `help:"Socket of the containerd to use; by default the system's, else one of dhow's own."`
 	Etcd       []string `name:"etcd-endpoints" help:"An etcd cluster to keep the state in, instead of the embedded one."`
+	Journal    string   `placeholder:"nats://HOST:PORT,…" help:"A NATS JetStream cluster to keep messages in, instead of the data directory."`
+	Replicas   int      `name:"journal-replicas" default:"1" help:"How many of its servers have each message."`
 	KnownOpen  bool     `name:"i-know-this-is-open" help:"Allow --auth open on an address that is not loopback."`
 	LogLevel   string   `default:"warn" enum:"debug,info,warn,error" help:"What to write to standard error."`
 }
