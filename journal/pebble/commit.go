@@ -41,7 +41,9 @@ type committer struct {
 	timer    *time.Timer
 
 	workers sync.WaitGroup
-	frame   []byte // the writer's
+	frame   []byte // this and madeRoom are the writer's
+
+	madeRoom time.Time
 }
 
 func newCommitter(j *Journal) *committer {
@@ -120,7 +122,11 @@ func (c *committer) write() {
 
 // commit does a group of changes, but for syncing them.
 func (c *committer) commit(group []*change) {
-	full := c.j.disk.full()
+	size := 0
+	for _, ch := range group {
+		size += len(ch.ops)
+	}
+	full := c.j.disk.full(size)
 	kept := group[:0]
 	for _, ch := range group {
 		switch {
@@ -141,6 +147,9 @@ func (c *committer) commit(group []*change) {
 		}
 		err = c.apply(kept) // what makes room may fit without the others
 	}
+	if full {
+		c.makeRoom()
+	}
 	if err != nil {
 		for _, ch := range kept {
 			ch.done <- err
@@ -160,6 +169,20 @@ func refuse(group []*change, err error) (room []*change) {
 		}
 	}
 	return room
+}
+
+// makeRoomEvery is how often it is tried on a full disk to gain from removals.
+const makeRoomEvery = 200 * time.Millisecond
+
+// makeRoom has Pebble flush, as removals free nothing before they are flushed.
+func (c *committer) makeRoom() {
+	if c.j.disk.blocked.Load() > 0 || c.j.disk.dead() || time.Since(c.madeRoom) < makeRoomEvery {
+		return
+	}
+	c.madeRoom = time.Now()
+	if _, err := c.j.db.AsyncFlush(); err != nil {
+		c.j.log.Warn("journal: no flush on a full disk", "err", err)
+	}
 }
 
 // apply writes the changes to the write-ahead log and to the database.

@@ -61,6 +61,7 @@ func options(j *Journal, cache *pdb.Cache) *pdb.Options {
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       1000,
+		FlushDelayDeleteRange:       10 * time.Second, // removals free space after that
 	}
 }
 

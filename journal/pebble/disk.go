@@ -29,15 +29,17 @@ type disk struct {
 	mu      sync.Mutex // guards what follows
 	scarce  bool       // there is less room than is to be kept
 	checked time.Time
+	written int64     // since then
 	noticed time.Time // when a write last found the disk full
 }
 
 const (
 	// keepFree is how much of the disk is left free, so that what makes room can
-	// be done: on small disks it is a twentieth.
+	// be done: on small disks it is a tenth.
 	keepFree = 512 << 20
-	// checkEvery is how often the free space is looked at.
+	// checkEvery and checkBytes are how often the free space is looked at.
 	checkEvery = 100 * time.Millisecond
+	checkBytes = 256 << 10
 	// retryEvery is how often a write is tried again that found no room.
 	retryEvery = 20 * time.Millisecond
 )
@@ -50,20 +52,21 @@ func full(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// full tells whether there is too little room to accept more.
-func (d *disk) full() bool {
+// full tells whether there is too little room to accept so many bytes more.
+func (d *disk) full(more int) bool {
 	if d.blocked.Load() > 0 {
 		return true
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
-	if now.Sub(d.checked) < checkEvery {
+	d.written += int64(more)
+	if now.Sub(d.checked) < checkEvery && d.written < checkBytes {
 		return d.scarce || now.Sub(d.noticed) < checkEvery
 	}
-	d.checked, d.scarce = now, false
+	d.checked, d.written, d.scarce = now, 0, false
 	if use, err := d.GetDiskUsage(d.dir); err == nil {
-		d.scarce = use.AvailBytes < min(keepFree, use.TotalBytes/20)
+		d.scarce = use.AvailBytes < min(keepFree, use.TotalBytes/10)
 	}
 	return d.scarce
 }
