@@ -207,12 +207,12 @@ func (d *deployment) showTasks(ctx context.Context) error {
 	return nil
 }
 
-func (d *deployment) summary(once bool) {
+func (d *deployment) summary(shop string, once bool) {
 	api, err := url.Parse(d.p.url)
 	if err != nil {
 		return
 	}
-	fmt.Printf("\n\033[1mhello is at\033[0m  http://%s:%s/\n", d.host, api.Port())
+	fmt.Printf("\n\033[1mhello is at\033[0m   http://%s:%s/\n\033[1morders go to\033[0m  http://%s:%[2]s/orders\n", d.host, api.Port(), shop)
 	if once {
 		return
 	}
@@ -222,6 +222,7 @@ try, in another terminal:
   aws ecs describe-services --services hello
   aws logs filter-log-events --log-group-name /hello
   %[1]s logs -f hello
+  %[1]s queue ls
 Ctrl-C ends it all
 `, "bin/dhow")
 }

@@ -57,7 +57,7 @@ func run(ctx context.Context, listen, dataDir string, once bool) (err error) {
 			return fmt.Errorf("%s: %w", step.title, err)
 		}
 	}
-	d.summary(once)
+	d.summary(s.host, once)
 	if !once {
 		<-ctx.Done()
 	}
