@@ -64,7 +64,7 @@ func (e *Engine) tendLogs(ctx context.Context, r *reign, now time.Time) error {
 	}
 	r.mu.Unlock()
 	for _, f := range open {
-		if f.once.Do(func() {}); f.log != nil {
+		if f.loaded.Load() {
 			errs = append(errs, f.expire(ctx, now))
 		}
 	}
@@ -95,18 +95,34 @@ func (e *Engine) topicByID(id string) (t Topic, ok bool) {
 // dropLog removes a log, or, of a topic that is there, what is in it.
 func (e *Engine) dropLog(ctx context.Context, r *reign, name, kind, id string) error {
 	if kind == "archive" {
-		if t, ok := e.topicByID(id); ok { // of a topic that archives no more
-			f, err := e.fifo(ctx, r, t.ID)
-			if err != nil {
-				return err
-			}
-			return f.archive.Trim(ctx, f.archive.Next())
+		if t, ok := e.topicByID(id); ok {
+			return e.emptyArchive(ctx, r, t)
 		}
 	}
 	r.mu.Lock()
 	delete(r.fifos, id)
 	r.mu.Unlock()
 	return e.cfg.Journal.Drop(ctx, name, r.term)
+}
+
+// emptyArchive removes what a topic archived that archives no more.
+func (e *Engine) emptyArchive(ctx context.Context, r *reign, t Topic) error {
+	f, err := e.fifo(ctx, r, t.ID)
+	if err != nil {
+		return err
+	}
+	f.order.Lock() // nothing is published, and archived, meanwhile
+	defer f.order.Unlock()
+	if t, ok := e.topicByID(t.ID); !ok || t.ArchiveDays > 0 {
+		return nil
+	}
+	for _, err := range f.archive.Read(ctx, 0) {
+		if err != nil {
+			return err
+		}
+		return f.archive.Trim(ctx, f.archive.Next())
+	}
+	return nil
 }
 
 func (e *Engine) trimArchive(ctx context.Context, r *reign, t Topic, now time.Time) error {

@@ -379,6 +379,22 @@ func TestTend(t *testing.T) {
 	}
 }
 
+// Tending does not take the place of a topic's first reading.
+func TestTendBeforeLoad(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	defer func() { w.stop() }()
+	ctx := context.Background()
+	top := w.topic("t.fifo", fifoTopic)
+	r, err := w.e.current(ctx)
+	must(t, err)
+	r.mu.Lock()
+	r.fifos[top.ID] = &fifo{seen: map[[32]byte]publication{}} // as a first publication leaves it for a moment
+	r.mu.Unlock()
+	must(t, w.e.tendOnce(ctx, r, time.Now()))
+	w.publish(top, Message{Body: "x", Group: "g", Dedup: "d"})
+}
+
 // What the automaton of a topic decides is what each filter says by itself.
 func TestFiltersAgree(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {

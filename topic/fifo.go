@@ -9,6 +9,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dhowhq/dhow/bus/delivery"
@@ -26,8 +27,9 @@ const dedupTime = 5 * time.Minute
 // again gets its message delivered; a FIFO queue then drops the second one by
 // its MessageDeduplicationId.
 type fifo struct {
-	once sync.Once
-	err  error
+	once   sync.Once
+	err    error
+	loaded atomic.Bool
 
 	// order is held in whole by a publication where the topic is the unit of
 	// order and deduplication, and by a replay that catches up; where the message
@@ -96,6 +98,7 @@ func (f *fifo) load(ctx context.Context, j journal.Journal, id string, term int6
 			f.note(key, p, rec.Seq)
 		}
 	}
+	f.loaded.Store(true)
 	return nil
 }
 

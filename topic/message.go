@@ -21,7 +21,6 @@ type Message struct {
 	Group      string            `json:",omitempty"`
 	Dedup      string            `json:",omitempty"`
 	Trace      string            `json:",omitempty"` // X-Amzn-Trace-Id
-	Owner      string            // account of the publisher
 
 	ID       string
 	Time     time.Time

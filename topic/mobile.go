@@ -110,7 +110,7 @@ func (e *Engine) Tell(ctx context.Context, app PlatformApplication, event string
 		return
 	}
 	body := marshal(map[string]string{"Resource": app.ARN(), "EventType": eventTypes[event], "EndpointArn": end.ARN(), "Service": "SNS"})
-	if _, err := e.Publish(ctx, to, Message{Body: string(body), Owner: app.Account}); err != nil {
+	if _, err := e.Publish(ctx, to, Message{Body: string(body)}); err != nil {
 		e.log.Warn("an event of a platform application is not published", "application", app.ARN(), "topic", to, "err", err)
 	}
 }

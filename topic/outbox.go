@@ -138,7 +138,7 @@ func (e *Engine) text(ctx context.Context, r *reign, s cluster.Scope, number str
 		return nil
 	})
 	if out {
-		return &delivery.Error{Permanent: true, Err: fmt.Errorf("Phone number is opted out: %w", ErrOptedOut)}
+		return &delivery.Error{Permanent: true, Err: sentence("Phone number is opted out")}
 	}
 	l := Letter{Protocol: SMS, To: number, From: set.Attributes["DefaultSenderID"], Type: set.Attributes["DefaultSMSType"], Body: m.bodyFor(SMS), Topic: topicARN, Message: m.ID}
 	for _, a := range m.Attributes {

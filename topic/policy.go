@@ -81,7 +81,7 @@ func CheckPolicy(s string) error {
 }
 
 // ErrAction is CheckPolicy's answer to actions of another service.
-var ErrAction = errors.New("Policy statement action out of service scope!")
+var ErrAction error = sentence("Policy statement action out of service scope!")
 
 // Admits says whether an account may do an action ("Publish") with the topic.
 // The topic's own may; others as its policy says, of which the default one

@@ -26,10 +26,14 @@ var (
 	ErrUnavailable = errors.New("topic: this process does not carry messages at present")
 	ErrNoEndpoint  = errors.New("topic: the platform endpoint does not exist")
 	ErrDisabled    = errors.New("topic: the platform endpoint is disabled")
-	ErrOptedOut    = errors.New("topic: the phone number has opted out")
 	ErrNoGroup     = errors.New("topic: a FIFO topic needs MessageGroupId")
 	ErrNoDedup     = errors.New("topic: the topic needs MessageDeduplicationId or content-based deduplication")
 )
+
+// sentence is an error in AWS's own words.
+type sentence string
+
+func (s sentence) Error() string { return string(s) }
 
 // Topic is a topic. The face writes it.
 type Topic struct {

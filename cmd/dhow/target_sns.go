@@ -22,7 +22,7 @@ func (topicTarget) Check(cluster.Scope, types.Target) error { return nil }
 // refuse their events.
 func (t topicTarget) Send(ctx context.Context, d bus.Delivery) error {
 	arn := *d.Target.Arn
-	_, err := t.topics.Publish(ctx, arn, topic.Message{Body: string(d.Input), Owner: d.Account})
+	_, err := t.topics.Publish(ctx, arn, topic.Message{Body: string(d.Input)})
 	switch {
 	case errors.Is(err, topic.ErrNoTopic):
 		return delivery.Permanent(bus.CodeNoResource, "the topic %s does not exist", arn)

@@ -170,7 +170,7 @@ func (e *entry) size() int {
 // it goes to no topic.
 func (e *entry) message(ctx context.Context, t *topic.Topic) (m topic.Message, err error) {
 	call := awsapi.CallFrom(ctx)
-	m = topic.Message{Body: deref(e.Message), Subject: e.Subject, Owner: call.Account, Trace: call.Trace, Group: deref(e.Group), Dedup: deref(e.Dedup)}
+	m = topic.Message{Body: deref(e.Message), Subject: e.Subject, Trace: call.Trace, Group: deref(e.Group), Dedup: deref(e.Dedup)}
 	switch {
 	case m.Body == "":
 		return m, invalid("Empty message")
