@@ -41,9 +41,10 @@ type committer struct {
 	timer    *time.Timer
 
 	workers sync.WaitGroup
-	frame   []byte // this and madeRoom are the writer's
+	frame   []byte // this and what follows are the writer's
 
-	madeRoom time.Time
+	madeRoom  time.Time
+	unflushed bool // changes went in since then
 }
 
 func newCommitter(j *Journal) *committer {
@@ -137,18 +138,19 @@ func (c *committer) commit(group []*change) {
 			kept = append(kept, ch)
 		}
 	}
+	if full {
+		defer c.makeRoom()
+	}
 	if len(kept) == 0 {
 		return
 	}
+	c.unflushed = true
 	err := c.apply(kept)
 	if errors.Is(err, journal.ErrFull) {
 		if kept = refuse(kept, err); len(kept) == 0 {
 			return
 		}
 		err = c.apply(kept) // what makes room may fit without the others
-	}
-	if full {
-		c.makeRoom()
 	}
 	if err != nil {
 		for _, ch := range kept {
@@ -176,10 +178,10 @@ const makeRoomEvery = 200 * time.Millisecond
 
 // makeRoom has Pebble flush, as removals free nothing before they are flushed.
 func (c *committer) makeRoom() {
-	if c.j.disk.blocked.Load() > 0 || c.j.disk.dead() || time.Since(c.madeRoom) < makeRoomEvery {
+	if !c.unflushed || c.j.disk.blocked.Load() > 0 || c.j.disk.dead() || time.Since(c.madeRoom) < makeRoomEvery {
 		return
 	}
-	c.madeRoom = time.Now()
+	c.madeRoom, c.unflushed = time.Now(), false
 	if _, err := c.j.db.AsyncFlush(); err != nil {
 		c.j.log.Warn("journal: no flush on a full disk", "err", err)
 	}
