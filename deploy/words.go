@@ -67,7 +67,9 @@ func unplaced(lt types.LaunchType, failures []types.Failure) (text, code string)
 	code = deref(f.Reason)
 	switch {
 	case lt == types.LaunchTypeFargate && code == launch.NoCapacity:
-		return "was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later or in a different availability zone. " + troubleshooting, code
+		// Which nodes lack what, without the numbers: a text comes once in six hours.
+		lacking, _, _ := strings.Cut(deref(f.Detail), " (")
+		return "was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later or in a different availability zone. No node has room: " + lacking + ". " + troubleshooting, code
 	case code == launch.NoInstances:
 		return lead + " Reason: No Container Instances were found in your cluster. " + troubleshooting, code
 	case code == launch.NoAddress:

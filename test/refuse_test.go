@@ -1,6 +1,8 @@
 package test
 
 import (
+	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -34,6 +36,7 @@ func TestUpRefuses(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	fresh := func() string { return filepath.Join(t.TempDir(), "data") }
+	untouched := fresh()
 	for _, c := range []struct {
 		name string
 		args []string
@@ -42,6 +45,7 @@ func TestUpRefuses(t *testing.T) {
 	}{
 		{"data directory in use", []string{"--data-dir", p.dir}, 0, []string{p.dir, "--data-dir"}},
 		{"port in use", []string{"--data-dir", fresh(), "--no-node", "--listen", taken.Addr().String()}, 0, []string{taken.Addr().String(), "in use", "--listen"}},
+		{"port in use, with a node", []string{"--data-dir", untouched, "--listen", taken.Addr().String()}, 0, []string{taken.Addr().String(), "in use"}},
 		{"open to the world", []string{"--data-dir", fresh(), "--no-node", "--listen", "0.0.0.0:4566"}, 0, []string{"--i-know-this-is-open"}},
 		{"bad account", []string{"--data-dir", fresh(), "--account", "12"}, 0, []string{"--account", "12 digits"}},
 		{"no root", []string{"--data-dir", filepath.Join(public, "data")}, 65534, []string{"root", "--no-node"}},
@@ -73,5 +77,9 @@ func TestUpRefuses(t *testing.T) {
 				}
 			}
 		})
+	}
+	// Nothing was started for the platform that could not have its port.
+	if _, err := os.Stat(filepath.Join(untouched, "driver")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a runtime was started before the port was had: %v", err)
 	}
 }

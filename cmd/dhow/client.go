@@ -70,7 +70,11 @@ func (c client) do(ctx context.Context, method, path string, query url.Values) (
 	case res.StatusCode >= 300:
 		defer res.Body.Close()
 		text, _ := io.ReadAll(io.LimitReader(res.Body, 4096))
-		return nil, fmt.Errorf("%s %s: %s: %s", method, path, res.Status, strings.TrimSpace(string(text)))
+		said := strings.TrimSpace(string(text))
+		if said != "" && res.StatusCode < 500 {
+			return nil, errors.New(said)
+		}
+		return nil, fmt.Errorf("%s %s: %s: %s", method, path, res.Status, said)
 	}
 	return res, nil
 }

@@ -70,7 +70,8 @@ type platform struct {
 	http     *http.Server
 	inside   *insider
 
-	lock   *os.File   // of the data directory
+	lock   *os.File // of the data directory
+	port   []net.Listener
 	failed chan error // what ends the platform
 	stop   context.CancelFunc
 	work   sync.WaitGroup
@@ -93,6 +94,10 @@ func newPlatform(ctx context.Context, c *upCmd, log *slog.Logger) (_ *platform, 
 			p.close()
 		}
 	}()
+	// Whoever cannot have the port shall not find a runtime started for nothing.
+	if p.port, err = listen(c.Listen); err != nil {
+		return nil, err
+	}
 	// The node's runtime and the store start side by side: each takes most of
 	// the time that there is until the platform is ready.
 	opened := make(chan error, 2)
@@ -230,11 +235,7 @@ func (p *platform) assemble(ctx context.Context) (err error) {
 
 // serve starts everything and returns when the platform is ready.
 func (p *platform) serve(ctx context.Context) error {
-	ls, err := listen(p.cmd.Listen)
-	if err != nil {
-		return err
-	}
-	host := ls[0].Addr().(*net.TCPAddr)
+	host := p.port[0].Addr().(*net.TCPAddr)
 	p.address = host.String()
 	p.url = "http://" + p.address
 	authority, err := cert.Open(filepath.Join(p.cmd.DataDir, "tls"))
@@ -245,7 +246,7 @@ func (p *platform) serve(ctx context.Context) error {
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	p.stop = cancel
 	p.http = newServer(p.handler())
-	for _, l := range ls {
+	for _, l := range p.port {
 		s := sniff(l)
 		p.spawn("listener", func() error { return p.http.Serve(s.plain) })
 		p.spawn("TLS listener", func() error { return p.http.Serve(secured(s.secure, authority)) })
@@ -322,6 +323,9 @@ func (p *platform) close() {
 		p.http.Shutdown(ctx) // calls under way may finish, streams are cut
 		cancel()
 		p.http.Close()
+	}
+	for _, l := range p.port {
+		l.Close() // where it was not served yet
 	}
 	if p.stop != nil {
 		p.stop()

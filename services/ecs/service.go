@@ -22,6 +22,8 @@ func (a *API) CreateService(ctx context.Context, in *ecs.CreateServiceInput) (*e
 		return nil, invalidParam("Service name can not be blank.")
 	case !nameOK.MatchString(name):
 		return nil, invalidParam("Invalid service name %.260q: up to 255 letters, numbers, underscores and hyphens are allowed.", name)
+	case deref(in.HealthCheckGracePeriodSeconds) > 0 && len(in.LoadBalancers) == 0:
+		return nil, invalidParam("Health check grace period is only valid for services configured to use load balancers")
 	case in.DesiredCount == nil:
 		return nil, invalidParam("Desired count can not be empty: specify desiredCount.")
 	case !tokenOK(deref(in.ClientToken), 36):
