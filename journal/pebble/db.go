@@ -81,8 +81,33 @@ func (l logger) Fatalf(format string, args ...any) {
 	select {}
 }
 
-// get returns a copy of the key's value, nil if there is none.
+// read waits for f, which reads the database, or for the journal's failure:
+// whoever meets what cannot be read does not come back from Pebble, see Fatalf.
+func read[T any](j *Journal, f func() (T, error)) (v T, err error) {
+	type result struct {
+		v   T
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		v, err := f()
+		done <- result{v, err}
+	}()
+	select {
+	case r := <-done:
+		return r.v, r.err
+	case <-j.down:
+		return v, j.ended()
+	}
+}
+
+// get is fetch for those who must not be held.
 func (j *Journal) get(key []byte) ([]byte, error) {
+	return read(j, func() ([]byte, error) { return j.fetch(key) })
+}
+
+// fetch returns a copy of the key's value, nil if there is none.
+func (j *Journal) fetch(key []byte) ([]byte, error) {
 	v, closer, err := j.db.Get(key)
 	if errors.Is(err, pdb.ErrNotFound) {
 		return nil, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	pdb "github.com/cockroachdb/pebble/v2"
 
@@ -134,24 +135,26 @@ func (l *log) chunk(ctx context.Context, from, to journal.Seq) (records []journa
 	if from >= to {
 		return nil, false, nil
 	}
-	it, err := l.j.db.NewIter(&pdb.IterOptions{LowerBound: recordKey(id, from), UpperBound: recordKey(id, to)})
+	records, err = read(l.j, func() ([]journal.Record, error) { return l.j.records(id, from, to) })
+	return records, err == nil && len(records) > 0 && records[len(records)-1].Seq+1 < to, err
+}
+
+// records returns the first of a log's records between two numbers.
+func (j *Journal) records(id uint64, from, to journal.Seq) (records []journal.Record, err error) {
+	it, err := j.db.NewIter(&pdb.IterOptions{LowerBound: recordKey(id, from), UpperBound: recordKey(id, to)})
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	size := 0
-	for ok := it.First(); ok; ok = it.Next() {
-		if len(records) == chunkRecords || size >= chunkBytes {
-			more = true
-			break
-		}
+	for ok := it.First(); ok && len(records) < chunkRecords && size < chunkBytes; ok = it.Next() {
 		v, err := it.ValueAndErr()
 		if err != nil {
-			return records, false, errors.Join(err, it.Close())
+			return records, errors.Join(err, it.Close())
 		}
 		records = append(records, journal.Record{Seq: recordSeq(it.Key()), Data: append([]byte{}, v...)})
 		size += len(v)
 	}
-	return records, more, it.Close()
+	return records, it.Close()
 }
 
 func (l *log) Get(ctx context.Context, seqs ...journal.Seq) ([]journal.Record, error) {
@@ -162,21 +165,25 @@ func (l *log) Get(ctx context.Context, seqs ...journal.Seq) ([]journal.Record, e
 	defer leave()
 	first, id := l.s.first, l.s.head.id
 	l.s.mu.Unlock()
-	out, found := make([]journal.Record, len(seqs)), false
-	for i, seq := range seqs {
-		out[i].Seq = seq
-		if seq < first {
-			continue
+	seqs = slices.Clone(seqs) // the caller's, who may not wait for the end of this
+	return read(l.j, func() ([]journal.Record, error) {
+		out, found := make([]journal.Record, len(seqs)), false
+		for i, seq := range seqs {
+			out[i].Seq = seq
+			if seq < first {
+				continue
+			}
+			data, err := l.j.fetch(recordKey(id, seq))
+			if err != nil {
+				return nil, err
+			}
+			out[i].Data, found = data, found || data != nil
 		}
-		if out[i].Data, err = l.j.get(recordKey(id, seq)); err != nil {
-			return nil, err
+		if !found && len(seqs) > 0 {
+			return nil, fmt.Errorf("%w: %d", journal.ErrNotFound, seqs)
 		}
-		found = found || out[i].Data != nil
-	}
-	if !found && len(seqs) > 0 {
-		return nil, fmt.Errorf("%w: %d", journal.ErrNotFound, seqs)
-	}
-	return out, nil
+		return out, nil
+	})
 }
 
 func (l *log) Delete(ctx context.Context, seqs ...journal.Seq) error {

@@ -355,6 +355,9 @@ func (j *Journal) closeAll() (err error) {
 	if j.wal != nil {
 		err = errors.Join(err, j.wal.Close())
 	}
+	if j.cause.Load() != nil {
+		return err // calls that gave up on Pebble may still be in it
+	}
 	if j.db != nil {
 		if j.disk.blocked.Load() > 0 {
 			j.disk.end() // its flushes would wait for room

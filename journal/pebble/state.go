@@ -115,7 +115,8 @@ func (j *Journal) loadOld(ctx context.Context, s *state, v []byte) (err error) {
 	if s.absent {
 		return nil
 	}
-	size, err := j.db.EstimateDiskUsage(recordKey(s.head.id, s.first), recordKey(s.head.id, s.next))
+	start, end := recordKey(s.head.id, s.first), recordKey(s.head.id, s.next)
+	size, err := read(j, func() (uint64, error) { return j.db.EstimateDiskUsage(start, end) })
 	if err != nil {
 		return err
 	}
@@ -213,12 +214,15 @@ func (j *Journal) Names(ctx context.Context, prefix string) ([]string, error) {
 		return nil, err
 	}
 	defer leave()
+	return read(j, func() ([]string, error) { return j.names(prefix) })
+}
+
+func (j *Journal) names(prefix string) (names []string, err error) {
 	from, to := prefixBounds(prefixLog, prefix)
 	it, err := j.db.NewIter(&pdb.IterOptions{LowerBound: from, UpperBound: to})
 	if err != nil {
 		return nil, err
 	}
-	var names []string
 	for ok := it.First(); ok; ok = it.Next() {
 		names = append(names, string(it.Key()[1:]))
 	}
