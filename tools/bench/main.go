@@ -110,6 +110,7 @@ func run(ctx context.Context, s settings) (err error) {
 		if err := r.measure(ctx, b); errors.Is(err, errSkipped) {
 			b.table.add(r.name, err.Error(), "", "", "", verdictNone)
 		} else if err != nil {
+			b.table.print(os.Stdout) // what was measured before
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
 		if ctx.Err() != nil {

@@ -90,11 +90,10 @@ func measureSend(ctx context.Context, b *bench) error {
 	if _, err := exec.LookPath("wrk"); err != nil {
 		return fmt.Errorf("%w: no wrk (apt-get install wrk)", errSkipped)
 	}
-	p, _, err := start(ctx, b.bin, b.listen, filepath.Join(b.dir, "queue"))
+	p, err := b.platform(ctx)
 	if err != nil {
 		return err
 	}
-	defer p.down()
 	set, url, err := startSet(filepath.Join(b.dir, "set"))
 	if err != nil {
 		return err
