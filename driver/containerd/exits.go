@@ -28,10 +28,17 @@ func (d *Driver) watch(c *container) {
 // kills what is left of it.
 const lostCode = 137
 
+// askEvery bounds one question for the end of a container: an answer that was
+// lost when containerd was killed must not keep a container running for good.
+const askEvery = 30 * time.Second
+
 // wait asks again while containerd restarts; it fails only at Close.
 func (d *Driver) wait(c *container) (code int, at time.Time, err error) {
-	for delay := 10 * time.Millisecond; ; delay = min(2*delay, 2*time.Second) {
-		resp, err := d.cl.TaskService().Wait(d.ctx, &tasks.WaitRequest{ContainerID: c.rid})
+	for delay := 10 * time.Millisecond; ; delay = min(max(2*delay, 10*time.Millisecond), 2*time.Second) {
+		ctx, cancel := context.WithTimeout(d.ctx, askEvery)
+		resp, err := d.cl.TaskService().Wait(ctx, &tasks.WaitRequest{ContainerID: c.rid})
+		late := ctx.Err() != nil
+		cancel()
 		if err == nil {
 			return int(resp.ExitStatus), resp.ExitedAt.AsTime(), nil
 		}
@@ -40,6 +47,10 @@ func (d *Driver) wait(c *container) (code int, at time.Time, err error) {
 		}
 		if errdefs.IsNotFound(errgrpc.ToNative(err)) {
 			return lostCode, time.Now(), nil
+		}
+		if late {
+			delay = 0
+			continue
 		}
 		d.log.Debug("wait for container failed, will retry", "container", c.id, "err", err)
 		select {
