@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"github.com/dhowhq/dhow/internal/sdktest"
 )
 
 // acked is a record that a producer was told of.
@@ -32,7 +34,7 @@ func TestKinesisKill9(t *testing.T) {
 	t.Cleanup(func() { p.stop() })
 	address := p.address()
 	ctx := t.Context()
-	c := kinesis.New(kinesis.Options{BaseEndpoint: aws.String("http://" + address), Region: "us-east-1", RetryMaxAttempts: 1,
+	c := kinesis.New(kinesis.Options{BaseEndpoint: aws.String("http://" + address), Region: "us-east-1", RetryMaxAttempts: 1, HTTPClient: sdktest.Client(),
 		Credentials: credentials.NewStaticCredentialsProvider("111111111111", "x", "")})
 	name := aws.String("s")
 	check := func(err error) {

@@ -18,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	snstypes "github.com/aws/aws-sdk-go-v2/service/sns/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/dhowhq/dhow/internal/sdktest"
 )
 
 // TestSNSKill9 kills the platform ten times under publishers. Every message that
@@ -34,8 +36,8 @@ func TestSNSKill9(t *testing.T) {
 	address := p.address()
 	ctx := t.Context()
 	base, keys := aws.String("http://"+address), credentials.NewStaticCredentialsProvider("111111111111", "x", "")
-	topics := sns.New(sns.Options{BaseEndpoint: base, Region: "us-east-1", RetryMaxAttempts: 1, Credentials: keys})
-	queues := sqs.New(sqs.Options{BaseEndpoint: base, Region: "us-east-1", RetryMaxAttempts: 1, Credentials: keys})
+	topics := sns.New(sns.Options{BaseEndpoint: base, Region: "us-east-1", RetryMaxAttempts: 1, HTTPClient: sdktest.Client(), Credentials: keys})
+	queues := sqs.New(sqs.Options{BaseEndpoint: base, Region: "us-east-1", RetryMaxAttempts: 1, HTTPClient: sdktest.Client(), Credentials: keys})
 	check := func(err error) {
 		t.Helper()
 		if err != nil {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/internal/awsapi"
+	"github.com/dhowhq/dhow/internal/sdktest"
 	"github.com/dhowhq/dhow/lb"
 	"github.com/dhowhq/dhow/store/storetest"
 )
@@ -57,7 +58,7 @@ func newRig(t *testing.T) *rig {
 	}
 	web := httptest.NewServer(srv)
 	t.Cleanup(web.Close)
-	client := elb.New(elb.Options{Region: home.Region, BaseEndpoint: &web.URL, RetryMaxAttempts: 1,
+	client := elb.New(elb.Options{Region: home.Region, BaseEndpoint: &web.URL, RetryMaxAttempts: 1, HTTPClient: sdktest.Client(),
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")})
 	if err := ensure(ctx, home); err != nil {
 		t.Fatal(err)

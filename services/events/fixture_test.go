@@ -22,6 +22,7 @@ import (
 	"github.com/dhowhq/dhow/bus/delivery"
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/internal/awsapi"
+	"github.com/dhowhq/dhow/internal/sdktest"
 	"github.com/dhowhq/dhow/journal/mem"
 	"github.com/dhowhq/dhow/store/storetest"
 )
@@ -149,7 +150,7 @@ func newIdle(t testing.TB) *fixture {
 }
 
 func (f *fixture) caller(account, region string) *eventbridge.Client {
-	return eventbridge.New(eventbridge.Options{BaseEndpoint: &f.url, Region: region, RetryMaxAttempts: 1,
+	return eventbridge.New(eventbridge.Options{BaseEndpoint: &f.url, Region: region, RetryMaxAttempts: 1, HTTPClient: sdktest.Client(),
 		Credentials: aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider(account, "x", ""))})
 }
 

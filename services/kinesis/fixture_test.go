@@ -19,6 +19,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/dhowhq/dhow/internal/awsapi"
+	"github.com/dhowhq/dhow/internal/sdktest"
 	"github.com/dhowhq/dhow/journal/mem"
 	"github.com/dhowhq/dhow/store/storetest"
 	"github.com/dhowhq/dhow/stream"
@@ -74,7 +75,7 @@ func newFixture(t testing.TB) *fixture {
 
 // client returns a client of an account.
 func (f *fixture) client(account string, changes ...func(*kinesis.Options)) *kinesis.Client {
-	o := kinesis.Options{BaseEndpoint: &f.url, Region: "eu-west-1", RetryMaxAttempts: 1, Credentials: credentials.NewStaticCredentialsProvider(account, "x", "")}
+	o := kinesis.Options{BaseEndpoint: &f.url, Region: "eu-west-1", RetryMaxAttempts: 1, HTTPClient: sdktest.Client(), Credentials: credentials.NewStaticCredentialsProvider(account, "x", "")}
 	for _, c := range changes {
 		c(&o)
 	}

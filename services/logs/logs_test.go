@@ -19,6 +19,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/dhowhq/dhow/internal/awsapi"
+	"github.com/dhowhq/dhow/internal/sdktest"
 	"github.com/dhowhq/dhow/logstore"
 	"github.com/dhowhq/dhow/store/storetest"
 )
@@ -60,7 +61,7 @@ func (f *fixture) serve() string {
 }
 
 func (f *fixture) client() *cwl.Client {
-	return cwl.New(cwl.Options{BaseEndpoint: ptr(f.serve()), Region: "eu-west-1", RetryMaxAttempts: 1,
+	return cwl.New(cwl.Options{BaseEndpoint: ptr(f.serve()), Region: "eu-west-1", RetryMaxAttempts: 1, HTTPClient: sdktest.Client(),
 		Credentials: aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider("111122223333", "x", ""))})
 }
 

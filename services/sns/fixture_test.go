@@ -23,6 +23,7 @@ import (
 	"github.com/dhowhq/dhow/bus/delivery"
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/internal/awsapi"
+	"github.com/dhowhq/dhow/internal/sdktest"
 	"github.com/dhowhq/dhow/journal/mem"
 	"github.com/dhowhq/dhow/queue"
 	"github.com/dhowhq/dhow/store/storetest"
@@ -101,7 +102,7 @@ func newFixture(t testing.TB) *fixture {
 }
 
 func (f *fixture) caller(account, region string) *sns.Client {
-	return sns.New(sns.Options{BaseEndpoint: &f.url, Region: region, RetryMaxAttempts: 1,
+	return sns.New(sns.Options{BaseEndpoint: &f.url, Region: region, RetryMaxAttempts: 1, HTTPClient: sdktest.Client(),
 		Credentials: aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider(account, "x", ""))})
 }
 

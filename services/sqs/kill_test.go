@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -23,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/dhowhq/dhow/internal/awsapi"
+	"github.com/dhowhq/dhow/internal/sdktest"
 	"github.com/dhowhq/dhow/journal/pebble"
 	"github.com/dhowhq/dhow/queue"
 	"github.com/dhowhq/dhow/store"
@@ -150,7 +150,7 @@ func TestKill(t *testing.T) {
 
 func killClient(url string) *sqs.Client {
 	return sqs.New(sqs.Options{BaseEndpoint: &url, Region: "eu-west-1", Credentials: credentials.NewStaticCredentialsProvider(account, "x", ""),
-		RetryMaxAttempts: 1, HTTPClient: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}})
+		RetryMaxAttempts: 1, HTTPClient: sdktest.Client()})
 }
 
 func (l *ledger) produce(ctx context.Context, c *sqs.Client, q, name string) {
