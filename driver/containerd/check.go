@@ -62,6 +62,10 @@ func Check() []Problem {
 		if lookPath("runc") == "" {
 			add(ErrNoRunc, "", installHint)
 		}
+		if chrooted() {
+			add(ErrKernel, "this is a chroot, from which runc exec, and so a health check, enters the machine's root instead of the container's",
+				"enter the directory by pivot_root instead (systemd-nspawn, bubblewrap), or use the containerd of the machine: `--containerd SOCKET`")
+		}
 	}
 	if major, minor := kernelVersion(); major < 4 || major == 4 && minor < 18 {
 		add(ErrKernel, fmt.Sprintf("Linux %d.%d", major, minor), "use Linux 4.18 or newer")
