@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/smithy-go"
 )
 
 // client talks to the platform at AWS_ENDPOINT_URL, as the account and region
@@ -44,6 +45,21 @@ func newClient() client {
 	}
 }
 
+// plain is an error as a user of the command wants to read it: what the platform
+// said, without the SDK's account of the call, or that there is no platform.
+func plain(err error) error {
+	var call *smithy.OperationError
+	var said smithy.APIError
+	var dial *net.OpError
+	switch {
+	case errors.As(err, &call) && errors.As(err, &said):
+		return errors.New(strings.Replace(err.Error(), call.Error(), said.ErrorCode()+": "+said.ErrorMessage(), 1))
+	case errors.As(err, &dial) && dial.Op == "dial" && errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no platform answers at %s: start one with `dhow up`, or set AWS_ENDPOINT_URL", newClient().url)
+	}
+	return err
+}
+
 // emptyHash is the SHA-256 of no body.
 const emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -61,10 +77,7 @@ func (c client) do(ctx context.Context, method, path string, query url.Values) (
 		return nil, err
 	}
 	res, err := http.DefaultClient.Do(req)
-	var opErr *net.OpError
 	switch {
-	case errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &opErr) && opErr.Op == "dial":
-		return nil, fmt.Errorf("no platform answers at %s: start one with `dhow up`, or set AWS_ENDPOINT_URL", c.url)
 	case err != nil:
 		return nil, err
 	case res.StatusCode >= 300:

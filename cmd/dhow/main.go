@@ -50,7 +50,7 @@ func main() {
 		kong.Vars{"datadir": defaultDataDir()},
 	)
 	if err := k.Run(); err != nil && !(errors.Is(err, context.Canceled) && ctx.Err() != nil) {
-		fmt.Fprintln(os.Stderr, "dhow:", err)
+		fmt.Fprintln(os.Stderr, "dhow:", plain(err))
 		os.Exit(1)
 	}
 }
