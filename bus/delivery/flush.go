@@ -117,9 +117,11 @@ func (e *Engine) advance() (first journal.Seq, moved bool) {
 	return first, n > 0
 }
 
+// writeStates uses what is kept of a full disk: the removal of records comes
+// after their states.
 func (e *Engine) writeStates(ctx context.Context, states [][]byte) error {
 	for chunk := range slices.Chunk(states, journal.MaxBatch) {
-		if _, err := e.states.Append(ctx, journal.Written, chunk...); err != nil {
+		if _, err := e.states.Append(ctx, journal.Written|journal.MakesRoom, chunk...); err != nil {
 			return err
 		}
 		e.written += len(chunk)
