@@ -23,8 +23,6 @@ import (
 	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/internal/cert"
 	"github.com/dhowhq/dhow/journal"
-	"github.com/dhowhq/dhow/journal/nats"
-	"github.com/dhowhq/dhow/journal/pebble"
 	"github.com/dhowhq/dhow/lb"
 	"github.com/dhowhq/dhow/logstore"
 	"github.com/dhowhq/dhow/network"
@@ -110,6 +108,9 @@ func newPlatform(ctx context.Context, c *upCmd, log *slog.Logger) (_ *platform, 
 	if err := p.matchState(ctx); err != nil {
 		return nil, err
 	}
+	if err := p.matchJournal(ctx); err != nil {
+		return nil, err
+	}
 	if p.identity, err = identity.LoadNode(filepath.Join(c.DataDir, "node.json")); err != nil {
 		return nil, err
 	}
@@ -127,26 +128,14 @@ func (p *platform) openStore(ctx context.Context) (err error) {
 	return err
 }
 
-func (p *platform) openJournal() error {
-	if p.cmd.Journal != "" {
-		j, err := nats.Open(p.cmd.Journal, nats.Options{Replicas: p.cmd.Replicas})
-		if err == nil {
-			p.journal = j
-		}
-		return err
-	}
-	j, err := pebble.Open(filepath.Join(p.cmd.DataDir, "journal"), pebble.Options{Log: p.log})
-	if err == nil {
-		p.journal = j
-	}
-	return err
-}
+// stateID is the setting, and the file, that names a state.
+const stateID = "state-id"
 
 // matchState holds that the data directory and the state belong together: logs,
 // images and containers that the state does not know are removed as left-overs,
 // so another state must not get at them.
 func (p *platform) matchState(ctx context.Context) error {
-	const name = "state-id"
+	const name = stateID
 	file := filepath.Join(p.cmd.DataDir, name)
 	known, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -25,6 +25,7 @@ type upCmd struct {
 	Etcd       []string `name:"etcd-endpoints" help:"An etcd cluster to keep the state in, instead of the embedded one."`
 	Journal    string   `placeholder:"nats://HOST:PORT,…" help:"A NATS JetStream cluster to keep messages in, instead of the data directory."`
 	Replicas   int      `name:"journal-replicas" default:"1" help:"How many of its servers have each message."`
+	NewJournal bool     `help:"Start with the journal that is given though messages are in another one: they stay behind."`
 	KnownOpen  bool     `name:"i-know-this-is-open" help:"Allow --auth open on an address that is not loopback."`
 	LogLevel   string   `default:"warn" enum:"debug,info,warn,error" help:"What to write to standard error."`
 }
