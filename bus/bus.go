@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
 	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/identity/policy"
 	"github.com/dhowhq/dhow/internal/arn"
 	"github.com/dhowhq/dhow/store"
 )
@@ -26,9 +27,9 @@ type Bus struct {
 	cluster.Scope
 	Name        string
 	Description string
-	DeadLetter  string           // ARN of a queue
-	Log         *types.LogConfig `json:",omitempty"`
-	Policy      []Statement      `json:",omitempty"`
+	DeadLetter  string             // ARN of a queue
+	Log         *types.LogConfig   `json:",omitempty"`
+	Policy      []policy.Statement `json:",omitempty"`
 	Tags        map[string]string
 	CreatedAt   time.Time
 	ModifiedAt  time.Time

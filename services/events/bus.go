@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
 	"github.com/dhowhq/dhow/bus"
+	"github.com/dhowhq/dhow/identity/policy"
 	"github.com/dhowhq/dhow/internal/arn"
 	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/store"
@@ -150,7 +151,7 @@ func (a *API) DescribeEventBus(ctx context.Context, in *eventbridge.DescribeEven
 		if err != nil {
 			return err
 		}
-		out = &eventbridge.DescribeEventBusOutput{Arn: ptr(b.ARN()), Name: &b.Name, Description: given(b.Description), Policy: given(bus.PolicyText(b.Policy)),
+		out = &eventbridge.DescribeEventBusOutput{Arn: ptr(b.ARN()), Name: &b.Name, Description: given(b.Description), Policy: given(b.PolicyText()),
 			DeadLetterConfig: wireDeadLetter(b.DeadLetter), LogConfig: b.Log, CreationTime: wireTime(b.CreatedAt), LastModifiedTime: wireTime(b.ModifiedAt)}
 		return nil
 	})
@@ -178,7 +179,7 @@ func (a *API) ListEventBuses(ctx context.Context, in *eventbridge.ListEventBuses
 	}
 	out := &eventbridge.ListEventBusesOutput{NextToken: next, EventBuses: []types.EventBus{}}
 	for _, b := range list {
-		out.EventBuses = append(out.EventBuses, types.EventBus{Arn: ptr(b.ARN()), Name: ptr(b.Name), Description: given(b.Description), Policy: given(bus.PolicyText(b.Policy)),
+		out.EventBuses = append(out.EventBuses, types.EventBus{Arn: ptr(b.ARN()), Name: ptr(b.Name), Description: given(b.Description), Policy: given(b.PolicyText()),
 			CreationTime: wireTime(b.CreatedAt), LastModifiedTime: wireTime(b.ModifiedAt)})
 	}
 	return out, nil
@@ -190,15 +191,17 @@ func (a *API) PutPermission(ctx context.Context, in *eventbridge.PutPermissionIn
 	if in.Policy != nil && (in.StatementId != nil || in.Principal != nil || in.Action != nil || in.Condition != nil) {
 		return nil, invalid("Parameter Policy is not valid. Reason: it must not come with Action, Principal, StatementId or Condition.")
 	}
-	_, err := a.changeBus(ctx, in.EventBusName, func(b *bus.Bus) (err error) {
+	_, err := a.changeBus(ctx, in.EventBusName, func(b *bus.Bus) error {
 		if in.Policy != nil {
-			if b.Policy, err = bus.ParsePolicy(*in.Policy); err != nil {
+			d, err := policy.Parse(*in.Policy)
+			if err != nil {
 				return invalid("Parameter Policy is not valid. Reason: %v.", err)
 			}
+			b.Policy = d.Statement
 		} else if err := addStatement(b, in); err != nil {
 			return err
 		}
-		if len(bus.PolicyText(b.Policy)) > bus.MaxPolicy {
+		if len(b.PolicyText()) > bus.MaxPolicy {
 			return &types.PolicyLengthExceededException{Message: ptr("The policy is longer than 10240 bytes.")}
 		}
 		return nil
@@ -217,11 +220,11 @@ func addStatement(b *bus.Bus, in *eventbridge.PutPermissionInput) error {
 	case *in.Action != bus.PutEventsAction:
 		return invalid("Provided value in parameter 'action' is not supported.")
 	}
-	s := bus.Statement{Sid: *in.StatementId, Effect: "Allow", Principal: bus.AccountPrincipal(*in.Principal), Action: []string{*in.Action}, Resource: []string{b.ARN()}}
+	s := policy.Statement{Sid: *in.StatementId, Effect: "Allow", Principal: policy.Account(*in.Principal), Action: []string{*in.Action}, Resource: []string{b.ARN()}}
 	if c := in.Condition; c != nil {
-		s.Condition = map[string]map[string]bus.Texts{*c.Type: {*c.Key: {*c.Value}}}
+		s.Condition = map[string]map[string]policy.Texts{*c.Type: {*c.Key: {*c.Value}}}
 	}
-	var rest []bus.Statement
+	var rest []policy.Statement
 	for _, old := range b.Policy {
 		if old.Sid != s.Sid {
 			rest = append(rest, old)
@@ -238,7 +241,7 @@ func (a *API) RemovePermission(ctx context.Context, in *eventbridge.RemovePermis
 			b.Policy = nil
 			return nil
 		}
-		var rest []bus.Statement
+		var rest []policy.Statement
 		for _, s := range b.Policy {
 			if in.StatementId == nil || s.Sid != *in.StatementId {
 				rest = append(rest, s)

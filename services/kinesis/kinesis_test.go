@@ -536,8 +536,8 @@ func TestOtherAccounts(t *testing.T) {
 	if *got.Policy != text {
 		t.Errorf("the policy is %s", *got.Policy)
 	}
-	for _, bad := range []string{"{", `{"Statement":[]}`, `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"Bool":{}}}]}`,
-		`{"Statement":[{"Effect":"Perhaps","Principal":"*","Action":"*","Resource":"*"}]}`, `{"Statement":[{"Effect":"Allow","Principal":{"Service":"x"},"Action":"*","Resource":"*"}]}`,
+	for _, bad := range []string{"{", `{"Statement":[]}`, `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"Perhaps":{}}}]}`,
+		`{"Statement":[{"Effect":"Perhaps","Principal":"*","Action":"*","Resource":"*"}]}`, `{"Statement":[{"Effect":"Allow","Principal":{"Servant":"x"},"Action":"*","Resource":"*"}]}`,
 		`{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"arn:aws:kinesis:eu-west-1:111122223333:stream/t"}]}`} {
 		_, err := f.c.PutResourcePolicy(f.ctx, &kinesis.PutResourcePolicyInput{ResourceARN: &arn, Policy: &bad})
 		refused(t, err, "InvalidArgumentException", "The policy is not")
@@ -545,25 +545,4 @@ func TestOtherAccounts(t *testing.T) {
 	_, err = f.c.DeleteResourcePolicy(f.ctx, &kinesis.DeleteResourcePolicyInput{ResourceARN: &arn})
 	must(t, err)
 	refused(t, put(), "AccessDeniedException", "kinesis:PutRecord")
-}
-
-func FuzzLike(f *testing.F) {
-	f.Add("a*b?c", "axxbyc")
-	f.Fuzz(func(t *testing.T, pattern, s string) {
-		if like(pattern, s) && !like(pattern+"*", s) || !like("*", s) || !strings.ContainsAny(s, "*?") && !like(s, s) {
-			t.Errorf("%q does not match itself", s)
-		}
-	})
-}
-
-func FuzzPolicy(f *testing.F) {
-	f.Add(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["1"]},"Action":"*","Resource":"*"}]}`)
-	f.Add(`{"Statement":[{"Effect":"Deny","Principal":"*","Action":["kinesis:*"],"Resource":["*"]}]}`)
-	f.Fuzz(func(t *testing.T, text string) {
-		const arn = "arn:aws:kinesis:r:1:stream/s"
-		p, err := parsePolicy(text, arn)
-		if err == nil && p.allows("2", "arn:aws:iam::2:root", "kinesis:PutRecord", arn) && !strings.Contains(text, "Allow") {
-			t.Errorf("allowed by %s", text)
-		}
-	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"github.com/dhowhq/dhow/identity/policy"
 	"github.com/dhowhq/dhow/internal/arn"
 	"github.com/dhowhq/dhow/queue"
 	"github.com/dhowhq/dhow/store"
@@ -111,7 +112,7 @@ func (a *API) applyOther(d *queue.Definition, name, value string, create bool) (
 			d.SSE = false
 		}
 	case "Policy":
-		if value != "" && !validPolicy(value) {
+		if _, err := policy.Parse(value); value != "" && err != nil {
 			return invalidAttribute(name, "")
 		}
 		d.Policy = value
@@ -145,34 +146,6 @@ func fifoChoice(d *queue.Definition, name, value, no, yes string, into *bool) er
 		return nil
 	}
 	return invalidAttribute(name, "")
-}
-
-// validPolicy reports whether a text is a policy document with statements.
-func validPolicy(s string) bool {
-	var p struct {
-		Statement json.RawMessage
-	}
-	if json.Unmarshal([]byte(s), &p) != nil || p.Statement == nil {
-		return false
-	}
-	var many []statement
-	if json.Unmarshal(p.Statement, &many) != nil {
-		many = make([]statement, 1)
-		if json.Unmarshal(p.Statement, &many[0]) != nil {
-			return false
-		}
-	}
-	for _, st := range many {
-		if st.Effect != "Allow" && st.Effect != "Deny" || (st.Principal == nil) == (st.NotPrincipal == nil) || (st.Action == nil) == (st.NotAction == nil) {
-			return false
-		}
-	}
-	return true
-}
-
-type statement struct {
-	Effect                                     string
-	Principal, NotPrincipal, Action, NotAction json.RawMessage
 }
 
 // redrive reads a RedrivePolicy; maxReceiveCount may be a number or a text.

@@ -12,6 +12,7 @@ import (
 // queryCodes are the errors' names in the query protocol, which JSON clients get
 // in x-amzn-query-error; where there is none the name is the same.
 var queryCodes = map[string]string{
+	"AccessDeniedException":             "AccessDenied",
 	"BatchEntryIdsNotDistinct":          "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
 	"BatchRequestTooLong":               "AWS.SimpleQueueService.BatchRequestTooLong",
 	"EmptyBatchRequest":                 "AWS.SimpleQueueService.EmptyBatchRequest",

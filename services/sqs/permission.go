@@ -13,38 +13,38 @@ import (
 	"github.com/dhowhq/dhow/store"
 )
 
-// policy is a queue's policy as far as AddPermission and RemovePermission touch
+// statements is a queue's policy as far as AddPermission and RemovePermission touch
 // it: what they do not know stays as it is.
-type policy struct {
-	fields     map[string]json.RawMessage
-	statements []json.RawMessage
+type statements struct {
+	fields map[string]json.RawMessage
+	list   []json.RawMessage
 }
 
-func readPolicy(d *queue.Definition) (p policy) {
+func readPolicy(d *queue.Definition) (p statements) {
 	p.fields = map[string]json.RawMessage{}
 	if d.Policy == "" || json.Unmarshal([]byte(d.Policy), &p.fields) != nil {
 		p.fields["Version"] = json.RawMessage(`"2008-10-17"`)
 		p.fields["Id"] = json.RawMessage(marshal(d.ARN() + "/SQSDefaultPolicy"))
 		return p
 	}
-	if json.Unmarshal(p.fields["Statement"], &p.statements) != nil {
-		p.statements = []json.RawMessage{p.fields["Statement"]}
+	if json.Unmarshal(p.fields["Statement"], &p.list) != nil {
+		p.list = []json.RawMessage{p.fields["Statement"]}
 	}
 	return p
 }
 
 // text is the policy as JSON, "" without statements.
-func (p *policy) text() string {
-	if len(p.statements) == 0 {
+func (p *statements) text() string {
+	if len(p.list) == 0 {
 		return ""
 	}
-	p.fields["Statement"] = json.RawMessage(marshal(p.statements))
+	p.fields["Statement"] = json.RawMessage(marshal(p.list))
 	return marshal(p.fields)
 }
 
 // find is the statement with that Sid, or -1.
-func (p *policy) find(label string) int {
-	return slices.IndexFunc(p.statements, func(s json.RawMessage) bool {
+func (p *statements) find(label string) int {
+	return slices.IndexFunc(p.list, func(s json.RawMessage) bool {
 		var st struct{ Sid string }
 		return json.Unmarshal(s, &st) == nil && st.Sid == label
 	})
@@ -88,7 +88,7 @@ func (a *API) AddPermission(ctx context.Context, in *sqs.AddPermissionInput) (*s
 		if p.find(*in.Label) >= 0 {
 			return invalid("Label", *in.Label, "Already exists.")
 		}
-		p.statements = append(p.statements, json.RawMessage(marshal(map[string]any{"Sid": *in.Label, "Effect": "Allow",
+		p.list = append(p.list, json.RawMessage(marshal(map[string]any{"Sid": *in.Label, "Effect": "Allow",
 			"Principal": map[string]any{"AWS": oneOrMany(principals)}, "Action": oneOrMany(actions), "Resource": d.ARN()})))
 		d.Policy = p.text()
 		return nil
@@ -111,7 +111,7 @@ func (a *API) RemovePermission(ctx context.Context, in *sqs.RemovePermissionInpu
 		if i < 0 {
 			return invalid("Label", *in.Label, "can't find label.")
 		}
-		p.statements = slices.Delete(p.statements, i, i+1)
+		p.list = slices.Delete(p.list, i, i+1)
 		d.Policy = p.text()
 		return nil
 	})

@@ -88,7 +88,7 @@ func (a *API) GetQueueUrl(ctx context.Context, in *sqs.GetQueueUrlInput) (*sqs.G
 	if err != nil {
 		return nil, wrap(err)
 	}
-	return &sqs.GetQueueUrlOutput{QueueUrl: ptr(urlOf(ctx, &q.Definition))}, nil
+	return &sqs.GetQueueUrlOutput{QueueUrl: ptr(urlOf(ctx, &q.Definition))}, admit(ctx, &q.Definition)
 }
 
 // maxPage is the most queues that a page has.

@@ -65,7 +65,7 @@ func urlOf(ctx context.Context, d *queue.Definition) string {
 
 var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 
-// queue finds the queue of a URL, of which only the path counts.
+// queue finds the queue of a URL, of which only the path counts, for the call.
 func (a *API) queue(ctx context.Context, queueURL *string) (*queue.Queue, error) {
 	s, name, ok := parseURL(ctx, deref(queueURL))
 	if !ok {
@@ -75,7 +75,7 @@ func (a *API) queue(ctx context.Context, queueURL *string) (*queue.Queue, error)
 	if err != nil {
 		return nil, wrap(err)
 	}
-	return q, nil
+	return q, admit(ctx, &q.Definition)
 }
 
 func parseURL(ctx context.Context, s string) (in cluster.Scope, name string, ok bool) {

@@ -1,0 +1,75 @@
+package sqs
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/dhowhq/dhow/internal/sdktest"
+)
+
+// TestOtherAccounts has a second account use a queue of the first.
+func TestOtherAccounts(t *testing.T) {
+	f := newFixture(t)
+	caller := func(account string) *sqs.Client {
+		return sqs.New(sqs.Options{BaseEndpoint: &f.url, Region: "eu-west-1", RetryMaxAttempts: 1, HTTPClient: sdktest.Client(),
+			Credentials: credentials.NewStaticCredentialsProvider(account, "x", "")})
+	}
+	owner, other := caller(account), caller("222222222222")
+	ctx := t.Context()
+	q, err := owner.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("q")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := func(ctx context.Context) error {
+		_, err := other.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: q.QueueUrl, MessageBody: aws.String("b")})
+		return err
+	}
+	batch := func(ctx context.Context) error {
+		_, err := other.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: q.QueueUrl, Entries: []types.SendMessageBatchRequestEntry{{Id: aws.String("1"), MessageBody: aws.String("b")}}})
+		return err
+	}
+	find := func(ctx context.Context) error {
+		_, err := other.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String("q"), QueueOwnerAWSAccountId: aws.String(account)})
+		return err
+	}
+	remove := func(ctx context.Context) error {
+		_, err := other.DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: q.QueueUrl})
+		return err
+	}
+	refused := func(what string, do func(context.Context) error, action string) {
+		t.Helper()
+		want := "AccessDenied: User: arn:aws:iam::222222222222:root is not authorized to perform: " + action + " on resource: arn:aws:sqs:eu-west-1:111111111111:q because no resource-based policy allows"
+		if err := do(ctx); err == nil || !strings.Contains(strings.Replace(err.Error(), "AccessDeniedException", "AccessDenied", 1), want) {
+			t.Errorf("%s: %v, not %s", what, err, want)
+		}
+	}
+	allowed := func(what string, do func(context.Context) error) {
+		t.Helper()
+		if err := do(ctx); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	refused("send", one, "sqs:sendmessage")
+	refused("send a batch", batch, "sqs:sendmessage")
+	refused("find", find, "sqs:getqueueurl")
+	if _, err := owner.AddPermission(ctx, &sqs.AddPermissionInput{QueueUrl: q.QueueUrl, Label: aws.String("l"), AWSAccountIds: []string{"222222222222"}, Actions: []string{"SendMessage"}}); err != nil {
+		t.Fatal(err)
+	}
+	allowed("send", one)
+	allowed("send a batch", batch)
+	refused("find", find, "sqs:getqueueurl")
+	everything := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"},
+		{"Effect":"Deny","Principal":"*","Action":"sqs:SendMessage","Resource":"*","Condition":{"StringNotEquals":{"aws:PrincipalAccount":"333333333333"}}}]}`
+	if _, err := owner.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: q.QueueUrl, Attributes: map[string]string{"Policy": everything}}); err != nil {
+		t.Fatal(err)
+	}
+	allowed("find", find)
+	refused("send", one, "sqs:sendmessage")
+	refused("delete, which only the owner can", remove, "sqs:deletequeue")
+}
