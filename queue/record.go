@@ -34,13 +34,20 @@ const (
 	hasDedup
 	hasOrigin
 	sealed
+	squeezed
 )
 
 var errRecord = errors.New("queue: a record of the journal is not what it should be")
 
+// maxHeader bounds a header's bytes without its group.
+const maxHeader = 1 + 3*binary.MaxVarintLen64 + 3*16
+
 // appendRecord writes a message. seal is nil where bodies are in the clear.
 func appendRecord(b []byte, h *header, p *payload, seal cipher.AEAD) []byte {
-	flags := byte(0)
+	scratch := scratches.Get().(*scratch)
+	defer scratches.Put(scratch)
+	content, flags := scratch.squeeze(p)
+	b = slices.Grow(b, maxHeader+len(h.group)+len(content)+sealSize)
 	if h.visible != h.sent {
 		flags |= hasDelay
 	}
@@ -67,24 +74,12 @@ func appendRecord(b []byte, h *header, p *payload, seal cipher.AEAD) []byte {
 		b = append(b, h.origin[:]...)
 	}
 	if seal == nil {
-		return appendPayload(b, p)
+		return append(b, content...)
 	}
 	nonce := len(b)
-	b = slices.Grow(b, seal.NonceSize()+p.size()+seal.Overhead())
 	b = b[:nonce+seal.NonceSize()]
 	rand.Read(b[nonce:])
-	plain := len(b)
-	b = appendPayload(b, p)
-	return seal.Seal(b[:plain], b[nonce:plain], b[plain:], b[:nonce])
-}
-
-// size is a bound of the payload's bytes.
-func (p *payload) size() int {
-	n := len(p.Body) + len(p.Trace) + len(p.Dedup) + len(p.Sender) + len(p.deadLetterOf) + 32
-	for name, a := range p.Attributes {
-		n += len(name) + len(a.Type) + len(a.String) + len(a.Binary) + 24
-	}
-	return n
+	return seal.Seal(b, b[nonce:], content, b[:nonce])
 }
 
 func appendPayload(b []byte, p *payload) []byte {
@@ -195,6 +190,11 @@ func parseRecord(record []byte, seal cipher.AEAD) (h header, p payload, err erro
 			return h, p, errRecord
 		}
 	}
+	if flags&squeezed != 0 {
+		if rest, err = unsqueeze(rest); err != nil {
+			return h, p, err
+		}
+	}
 	r := &reader{b: rest}
 	p.Body, p.Trace, p.Dedup, p.Sender, p.deadLetterOf = r.string(), r.string(), r.string(), r.string(), r.string()
 	p.Group = h.group
@@ -214,6 +214,9 @@ func parseRecord(record []byte, seal cipher.AEAD) (h header, p payload, err erro
 	}
 	return h, p, r.err()
 }
+
+// sealSize is how much newSeal's cipher adds, with the nonce.
+const sealSize = 12 + 16
 
 // newSeal is the cipher of a queue's bodies.
 func newSeal(secret []byte) (cipher.AEAD, error) {

@@ -98,7 +98,7 @@ func (s *state) prepare(d *Definition, m *Message, now int64) outgoing {
 			o.dedup = hash("group", m.Group, p.Dedup)
 		}
 	}
-	o.record = appendRecord(make([]byte, 0, p.size()+96), &o.header, &p, s.sealFor(d))
+	o.record = appendRecord(nil, &o.header, &p, s.sealFor(d))
 	return o
 }
 
