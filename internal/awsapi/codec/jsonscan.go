@@ -2,6 +2,8 @@ package codec
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -109,7 +111,11 @@ func (s *scanner) str() ([]byte, error) {
 	s.i++
 	start := s.i
 	ascii := true
-	for s.i < len(s.b) {
+	for {
+		s.i += plain(s.b[s.i:])
+		if s.i >= len(s.b) {
+			return nil, s.invalid()
+		}
 		switch c := s.b[s.i]; {
 		case c == '"':
 			out := s.b[start:s.i]
@@ -122,19 +128,41 @@ func (s *scanner) str() ([]byte, error) {
 			return s.escaped(start)
 		case c < 0x20:
 			return nil, s.invalid()
-		case c >= utf8.RuneSelf:
-			ascii = false
-			s.i++
 		default:
+			ascii = false
 			s.i++
 		}
 	}
-	return nil, s.invalid()
+}
+
+// plain is how many bytes there are before one that ends a string, begins an
+// escape, is no ASCII or must not be in a string. It looks at eight together.
+func plain(b []byte) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	n := 0
+	for ; len(b)-n >= 8; n += 8 {
+		w := binary.LittleEndian.Uint64(b[n:])
+		quote, slash := w^'"'*ones, w^'\\'*ones
+		// A byte's top bit is set in x-ones&^x where it is zero in x; what a carry
+		// adds is above one that is.
+		if found := (w | (w-' '*ones)&^w | (quote-ones)&^quote | (slash-ones)&^slash) & tops; found != 0 {
+			return n + bits.TrailingZeros64(found)/8
+		}
+	}
+	for n < len(b) && b[n] >= ' ' && b[n] < utf8.RuneSelf && b[n] != '"' && b[n] != '\\' {
+		n++
+	}
+	return n
 }
 
 func (s *scanner) escaped(start int) ([]byte, error) {
 	s.buf = append(s.buf[:0], s.b[start:s.i]...)
-	for s.i < len(s.b) {
+	for {
+		n := plain(s.b[s.i:])
+		s.buf = append(s.buf, s.b[s.i:s.i+n]...)
+		if s.i += n; s.i >= len(s.b) {
+			return nil, s.invalid()
+		}
 		c := s.b[s.i]
 		switch {
 		case c == '"':
@@ -154,7 +182,6 @@ func (s *scanner) escaped(start int) ([]byte, error) {
 			}
 		}
 	}
-	return nil, s.invalid()
 }
 
 func (s *scanner) escape() error {
