@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -370,6 +371,9 @@ func FuzzRecord(f *testing.F) {
 	}
 	h := header{sent: 1, visible: 2, group: "g", dedup: key{1}, origin: key{2}}
 	p := payload{Message: Message{Body: "b", Attributes: map[string]Attribute{"a": {Type: "Binary", Binary: []byte{1}}}}}
+	f.Add(appendRecord(nil, &h, &p, seal))
+	f.Add(appendRecord(nil, &h, &p, nil))
+	p.Body = strings.Repeat("again ", 100)
 	f.Add(appendRecord(nil, &h, &p, seal))
 	f.Add(appendRecord(nil, &h, &p, nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
