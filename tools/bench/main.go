@@ -64,7 +64,7 @@ var rows = []struct {
 	name    string
 	measure func(context.Context, *bench) error
 }{
-	{"ready", measureReady}, {"api", measureAPI}, {"start", measureStart}, {"burst", measureBurst}, {"idle", measureIdle}, {"store", measureStore}, {"send", measureSend},
+	{"ready", measureReady}, {"api", measureAPI}, {"start", measureStart}, {"burst", measureBurst}, {"idle", measureIdle}, {"store", measureStore}, {"send", measureSend}, {"receive", measureReceive}, {"latency", measureLatency}, {"fifo", measureFIFO},
 }
 
 func names() (all []string) {
@@ -107,7 +107,10 @@ func run(ctx context.Context, s settings) (err error) {
 			continue
 		}
 		fmt.Fprintln(os.Stderr, "measuring:", r.name)
-		if err := r.measure(ctx, b); errors.Is(err, errSkipped) {
+		row, end := context.WithCancel(ctx) // its connections end with it
+		err := r.measure(row, b)
+		end()
+		if errors.Is(err, errSkipped) {
 			b.table.add(r.name, err.Error(), "", "", "", verdictNone)
 		} else if err != nil {
 			b.table.print(os.Stdout) // what was measured before
