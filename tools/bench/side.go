@@ -65,8 +65,8 @@ func (s *side) turn(ctx context.Context, span time.Duration) error {
 // of each measures is forgotten: it warms.
 func race(ctx context.Context, turns int, span time.Duration, sides ...*side) error {
 	for n := range turns + 1 {
-		for _, s := range sides {
-			if n == 1 {
+		if n == 1 {
+			for _, s := range sides {
 				s.rates, s.units, s.cpu = nil, 0, 0
 			}
 		}
