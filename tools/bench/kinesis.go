@@ -190,7 +190,7 @@ func subscribe(ctx context.Context, c *kinesis.Client, arn string, t *trips) (en
 			at := time.Now()
 			if m, ok := e.(*types.SubscribeToShardEventStreamMemberSubscribeToShardEvent); ok {
 				for _, r := range m.Value.Records {
-					if i, err := strconv.Atoi(strings.Trim(*r.PartitionKey, "#")); err == nil {
+					if i, err := strconv.Atoi(strings.Trim(*r.PartitionKey, "~")); err == nil {
 						t.arrive(i, at)
 					}
 				}

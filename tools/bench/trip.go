@@ -16,8 +16,9 @@ type letter struct {
 	at      int
 }
 
-// stamp is the place of the mark in a letter: a number of eight digits.
-const stamp = "#00000000#"
+// stamp is the place of the mark in a letter: a number of eight digits, between
+// signs that no encoding on the way changes.
+const stamp = "~00000000~"
 
 func newLetter(request []byte) letter {
 	return letter{bytes.Clone(request), bytes.Index(request, []byte(stamp)) + 1}
@@ -39,12 +40,12 @@ func (l letter) mark(n int) []byte {
 // marks calls f with every mark in an answer.
 func marks(answer []byte, f func(n int)) {
 	for {
-		i := bytes.IndexByte(answer, '#')
+		i := bytes.IndexByte(answer, '~')
 		if i < 0 || len(answer) < i+len(stamp) {
 			return
 		}
 		answer = answer[i+1:]
-		if n, err := strconv.Atoi(string(answer[:8])); err == nil && answer[8] == '#' {
+		if n, err := strconv.Atoi(string(answer[:8])); err == nil && answer[8] == '~' {
 			f(n)
 			answer = answer[9:]
 		}
@@ -153,6 +154,9 @@ func (in *inbox) close() error {
 // of the calls do not depend on how long calls take: one that stalls is counted
 // for all that it holds up.
 func (in *inbox) measure(ctx context.Context, url string, rate float64, n int, request []byte) (calls, trips []time.Duration, err error) {
+	if newLetter(request).at == 0 {
+		return nil, nil, errors.New("a letter without a stamp")
+	}
 	t := newTrips(in.next, n)
 	in.next += n
 	in.now.Store(t)
