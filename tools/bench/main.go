@@ -64,7 +64,7 @@ var rows = []struct {
 	name    string
 	measure func(context.Context, *bench) error
 }{
-	{"ready", measureReady}, {"api", measureAPI}, {"start", measureStart}, {"burst", measureBurst}, {"idle", measureIdle}, {"store", measureStore}, {"send", measureSend}, {"receive", measureReceive}, {"latency", measureLatency}, {"fifo", measureFIFO}, {"kinesis", measureKinesis}, {"rules", measureRules}, {"events", measureEvents}, {"topics", measureTopics},
+	{"ready", measureReady}, {"api", measureAPI}, {"start", measureStart}, {"burst", measureBurst}, {"idle", measureIdle}, {"store", measureStore}, {"send", measureSend}, {"receive", measureReceive}, {"latency", measureLatency}, {"fifo", measureFIFO}, {"kinesis", measureKinesis}, {"rules", measureRules}, {"events", measureEvents}, {"topics", measureTopics}, {"task", measureTask}, {"polls", measurePolls},
 }
 
 func names() (all []string) {
