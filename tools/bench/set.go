@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,6 +33,7 @@ const setArg = "set"
 //	/hand           as / does, after it has handed the body to a poll
 //	/poll           with a body that is handed over
 //	/hold           after 20 s
+//	/live           with the MiB of heap and stacks in use
 //	/raw?records=R&bytes=B&span=D with the records a second that 16 writers set in batches
 type setter struct {
 	db      *pebble.DB
@@ -55,7 +57,7 @@ func serveSet(dir string, out io.Writer) error {
 		return pebble.Open(filepath.Join(dir, "batches"), &pebble.Options{Logger: silent{}, MemTableSize: 64 << 20, MemTableStopWritesThreshold: 4})
 	})
 	mux := http.NewServeMux()
-	for path, f := range map[string]func(*http.Request, []byte) ([]byte, error){"/": s.set, "/answer": s.answer, "/hand": s.hand, "/poll": s.poll, "/hold": s.hold, "/raw": s.raw} {
+	for path, f := range map[string]func(*http.Request, []byte) ([]byte, error){"/": s.set, "/answer": s.answer, "/hand": s.hand, "/poll": s.poll, "/hold": s.hold, "/live": s.live, "/raw": s.raw} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			body, err := io.ReadAll(r.Body)
 			if err == nil {
@@ -105,6 +107,13 @@ func (s *setter) hold(r *http.Request, _ []byte) ([]byte, error) {
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
 	}
+}
+
+func (s *setter) live(*http.Request, []byte) ([]byte, error) {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return json.Marshal(float64(m.HeapAlloc+m.StackInuse) / (1 << 20))
 }
 
 func (s *setter) raw(r *http.Request, _ []byte) ([]byte, error) {
@@ -190,12 +199,19 @@ func plain(path, body string) []byte {
 }
 
 // raw returns the records a second of Pebble alone, in batches.
-func (s *set) raw(ctx context.Context, records, size int, span time.Duration) (rate float64, err error) {
+func (s *set) raw(ctx context.Context, records, size int, span time.Duration) (float64, error) {
+	return s.number(ctx, fmt.Sprintf("/raw?records=%d&bytes=%d&span=%s", records, size, span))
+}
+
+// live is what it has in use, in MiB.
+func (s *set) live(ctx context.Context) (float64, error) { return s.number(ctx, "/live") }
+
+func (s *set) number(ctx context.Context, path string) (n float64, err error) {
 	c := dial(ctx, s.url, 1)
 	defer hangUp(c)
-	answer, err := c[0].do(plain(fmt.Sprintf("/raw?records=%d&bytes=%d&span=%s", records, size, span), ""))
+	answer, err := c[0].do(plain(path, ""))
 	if err != nil {
 		return 0, err
 	}
-	return rate, json.Unmarshal(answer, &rate)
+	return n, json.Unmarshal(answer, &n)
 }
