@@ -2,9 +2,7 @@ package kinesis
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -132,94 +130,6 @@ func TestNextTokensExpire(t *testing.T) {
 	old := awsapi.Token(ctx, fmt.Sprintf(`{"m":%d,"a":"a"}`, time.Now().Add(-301*time.Second).UnixMilli()))
 	_, err := parseToken(ctx, *old)
 	refused(t, err, "ExpiredNextTokenException", "valid for 300 seconds")
-}
-
-func TestPutAndGet(t *testing.T) {
-	f := newFixture(t)
-	arn := f.stream("s", 2)
-	out, err := f.c.PutRecords(f.ctx, &kinesis.PutRecordsInput{StreamARN: &arn, Records: []types.PutRecordsRequestEntry{
-		{PartitionKey: ptr("k"), ExplicitHashKey: ptr("0"), Data: []byte("low")},
-		{PartitionKey: ptr("k"), ExplicitHashKey: ptr("340282366920938463463374607431768211455"), Data: []byte("high")},
-	}})
-	must(t, err)
-	if *out.FailedRecordCount != 0 || *out.Records[0].ShardId != "shardId-000000000000" || *out.Records[1].ShardId != "shardId-000000000001" || out.EncryptionType != types.EncryptionTypeNone {
-		t.Errorf("got %+v", out)
-	}
-	// Each record is ordered behind the one before, as clients ask.
-	p, err := f.c.PutRecord(f.ctx, &kinesis.PutRecordInput{StreamName: ptr("s"), PartitionKey: ptr("k"), ExplicitHashKey: ptr("0"), Data: []byte("next"), SequenceNumberForOrdering: out.Records[0].SequenceNumber})
-	must(t, err)
-	if *p.SequenceNumber <= *out.Records[0].SequenceNumber || len(*p.SequenceNumber) != 56 {
-		t.Errorf("%s is not behind %s", *p.SequenceNumber, *out.Records[0].SequenceNumber)
-	}
-	data, last := f.read(&kinesis.GetShardIteratorInput{StreamName: ptr("s"), ShardId: ptr("shardId-000000000000"), ShardIteratorType: types.ShardIteratorTypeTrimHorizon})
-	if fmt.Sprint(data) != "[low next]" || *last.MillisBehindLatest != 0 || last.NextShardIterator == nil {
-		t.Errorf("read %v, %+v", data, last)
-	}
-	data, _ = f.read(&kinesis.GetShardIteratorInput{StreamName: ptr("s"), ShardId: ptr("shardId-000000000000"), ShardIteratorType: types.ShardIteratorTypeAtTimestamp, Timestamp: ptr(time.Now().Add(-time.Hour))})
-	if fmt.Sprint(data) != "[low next]" {
-		t.Errorf("by time: %v", data)
-	}
-	it, err := f.c.GetShardIterator(f.ctx, &kinesis.GetShardIteratorInput{StreamName: ptr("s"), ShardId: ptr("shardId-000000000000"), ShardIteratorType: types.ShardIteratorTypeTrimHorizon})
-	must(t, err)
-	_, err = f.c.GetRecords(f.ctx, &kinesis.GetRecordsInput{ShardIterator: it.ShardIterator, StreamARN: ptr(arn + "x")})
-	refused(t, err, "InvalidArgumentException", "is not that of the stream that the ShardIterator is of")
-	_, err = f.client("999999999999").GetRecords(f.ctx, &kinesis.GetRecordsInput{ShardIterator: it.ShardIterator})
-	refused(t, err, "AccessDeniedException", "is not authorized to perform: kinesis:GetRecords")
-}
-
-func TestRecordRefusals(t *testing.T) {
-	f := newFixture(t)
-	f.stream("s", 1)
-	record := func(change func(*kinesis.PutRecordInput)) error {
-		in := &kinesis.PutRecordInput{StreamName: ptr("s"), PartitionKey: ptr("k"), Data: []byte("x")}
-		change(in)
-		_, err := f.c.PutRecord(f.ctx, in)
-		return err
-	}
-	iterator := func(change func(*kinesis.GetShardIteratorInput)) error {
-		in := &kinesis.GetShardIteratorInput{StreamName: ptr("s"), ShardId: ptr("shardId-000000000000"), ShardIteratorType: types.ShardIteratorTypeTrimHorizon}
-		change(in)
-		_, err := f.c.GetShardIterator(f.ctx, in)
-		return err
-	}
-	_, many := f.c.PutRecords(f.ctx, &kinesis.PutRecordsInput{StreamName: ptr("s"), Records: slices.Repeat([]types.PutRecordsRequestEntry{{PartitionKey: ptr("k"), Data: []byte("x")}}, 501)})
-	_, large := f.c.PutRecords(f.ctx, &kinesis.PutRecordsInput{StreamName: ptr("s"), Records: slices.Repeat([]types.PutRecordsRequestEntry{{PartitionKey: ptr("k"), Data: make([]byte, 1<<20)}}, 10)})
-	_, bad := f.c.GetRecords(f.ctx, &kinesis.GetRecordsInput{ShardIterator: ptr("AAAA")})
-	for _, tt := range []struct {
-		err        error
-		code, text string
-	}{
-		{record(func(in *kinesis.PutRecordInput) { in.StreamName = ptr("none") }), "ResourceNotFoundException", "Stream none under account 111122223333 not found."},
-		{record(func(in *kinesis.PutRecordInput) { in.StreamName = nil }), "InvalidArgumentException", "Either StreamName or StreamARN"},
-		{record(func(in *kinesis.PutRecordInput) { in.ExplicitHashKey = ptr("340282366920938463463374607431768211456") }), "InvalidArgumentException", "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was 340282366920938463463374607431768211456"},
-		{record(func(in *kinesis.PutRecordInput) { in.SequenceNumberForOrdering = ptr("5") }), "InvalidArgumentException", "ExclusiveMinimumSequenceNumber 5 used in PutRecord on stream s under account 111122223333 is invalid."},
-		{record(func(in *kinesis.PutRecordInput) { in.PartitionKey = ptr(strings.Repeat("k", 257)) }), "ValidationException", "at 'partitionKey' failed to satisfy constraint: Member must have length less than or equal to 256"},
-		{record(func(in *kinesis.PutRecordInput) { in.Data = make([]byte, 1<<20+1) }), "ValidationException", "Member must have length less than or equal to 1048576"},
-		{many, "ValidationException", "at 'records' failed to satisfy constraint: Member must have length less than or equal to 500"},
-		{large, "InvalidArgumentException", "Records size exceeds 10 MB limit"},
-		{iterator(func(in *kinesis.GetShardIteratorInput) {
-			in.ShardIteratorType = types.ShardIteratorTypeAtSequenceNumber
-		}), "InvalidArgumentException", "Request specified AT_SEQUENCE_NUMBER and no StartingSequenceNumber."},
-		{iterator(func(in *kinesis.GetShardIteratorInput) { in.StartingSequenceNumber = ptr("5") }), "InvalidArgumentException", "Request specified TRIM_HORIZON and also a StartingSequenceNumber."},
-		{iterator(func(in *kinesis.GetShardIteratorInput) { in.ShardIteratorType = types.ShardIteratorTypeAtTimestamp }), "InvalidArgumentException", "Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP."},
-		{iterator(func(in *kinesis.GetShardIteratorInput) { in.ShardIteratorType = "NEVER" }), "ValidationException", "Member must satisfy enum value set: ["},
-		{bad, "InvalidArgumentException", "Invalid ShardIterator."},
-	} {
-		refused(t, tt.err, tt.code, tt.text)
-	}
-}
-
-func TestPutRecordsThrottled(t *testing.T) {
-	f := newFixture(t)
-	f.stream("s", 1)
-	entries := slices.Repeat([]types.PutRecordsRequestEntry{{PartitionKey: ptr("k"), Data: make([]byte, 300<<10)}}, 6)
-	out, err := f.c.PutRecords(f.ctx, &kinesis.PutRecordsInput{StreamName: ptr("s"), Records: entries})
-	must(t, err)
-	r := out.Records[5]
-	if *out.FailedRecordCount != 3 || *r.ErrorCode != "ProvisionedThroughputExceededException" || r.SequenceNumber != nil ||
-		*r.ErrorMessage != "Rate exceeded for shard shardId-000000000000 in stream s under account 111122223333." {
-		t.Errorf("%d failed; the last: %v %v", *out.FailedRecordCount, *r.ErrorCode, *r.ErrorMessage)
-	}
 }
 
 func TestListShards(t *testing.T) {
@@ -423,91 +333,6 @@ func TestTags(t *testing.T) {
 	must(t, err)
 	if len(p.Tags) != 3 || *p.Tags[0].Key != "k46" || !*p.HasMoreTags {
 		t.Errorf("page %+v", p)
-	}
-}
-
-func TestConsumers(t *testing.T) {
-	f := newFixture(t)
-	arn := f.stream("s", 1)
-	for i := range 20 {
-		f.consumer(arn, fmt.Sprintf("c%02d", i))
-	}
-	_, err := f.c.RegisterStreamConsumer(f.ctx, &kinesis.RegisterStreamConsumerInput{StreamARN: &arn, ConsumerName: ptr("more")})
-	refused(t, err, "LimitExceededException", "20 registered consumers, which is the limit")
-	_, err = f.c.RegisterStreamConsumer(f.ctx, &kinesis.RegisterStreamConsumerInput{StreamARN: &arn, ConsumerName: ptr("c00")})
-	refused(t, err, "ResourceInUseException", "Consumer c00 under stream s of account 111122223333 already exists.")
-	p1, err := f.c.ListStreamConsumers(f.ctx, &kinesis.ListStreamConsumersInput{StreamARN: &arn, MaxResults: ptr(int32(15))})
-	must(t, err)
-	p2, err := f.c.ListStreamConsumers(f.ctx, &kinesis.ListStreamConsumersInput{StreamARN: &arn, NextToken: p1.NextToken})
-	must(t, err)
-	if len(p1.Consumers) != 15 || len(p2.Consumers) != 5 || p2.NextToken != nil {
-		t.Errorf("pages of %d and %d", len(p1.Consumers), len(p2.Consumers))
-	}
-	_, err = f.c.DeleteStream(f.ctx, &kinesis.DeleteStreamInput{StreamARN: &arn})
-	refused(t, err, "ResourceInUseException", "has registered consumers")
-	_, err = f.c.DeregisterStreamConsumer(f.ctx, &kinesis.DeregisterStreamConsumerInput{StreamARN: &arn, ConsumerName: ptr("c00")})
-	must(t, err)
-	_, err = f.c.DescribeStreamConsumer(f.ctx, &kinesis.DescribeStreamConsumerInput{ConsumerARN: ptr(arn + "/consumer/c01:17")})
-	refused(t, err, "ResourceNotFoundException", "Consumer c01 under stream s of account 111122223333 not found.")
-	_, err = f.c.DeleteStream(f.ctx, &kinesis.DeleteStreamInput{StreamARN: &arn, EnforceConsumerDeletion: ptr(true)})
-	must(t, err)
-}
-
-// clients are the ways in which a consumer can connect.
-func (f *fixture) clients() map[string]*kinesis.Client {
-	h2c := &http.Transport{Protocols: new(http.Protocols)}
-	h2c.Protocols.SetUnencryptedHTTP2(true)
-	f.t.Cleanup(h2c.CloseIdleConnections)
-	return map[string]*kinesis.Client{
-		"HTTP/1.1": f.c,
-		"h2c":      f.client(account, func(o *kinesis.Options) { o.HTTPClient = &http.Client{Transport: h2c} }),
-		"TLS h2":   f.client(account, func(o *kinesis.Options) { o.HTTPClient, o.BaseEndpoint = f.tls.Client(), &f.tls.URL }),
-	}
-}
-
-func TestSubscribeToShard(t *testing.T) {
-	f := newFixture(t)
-	arn := f.stream("s", 1)
-	n := 0
-	for name, c := range f.clients() {
-		n++
-		consumer := f.consumer(arn, fmt.Sprint("c", n))
-		in := &kinesis.SubscribeToShardInput{ConsumerARN: &consumer, ShardId: ptr("shardId-000000000000"), StartingPosition: &types.StartingPosition{Type: types.ShardIteratorTypeLatest}}
-		out, err := c.SubscribeToShard(f.ctx, in)
-		must(t, err)
-		_, err = c.SubscribeToShard(f.ctx, in)
-		refused(t, err, "ResourceInUseException", "Another active subscription exists for this consumer: 111122223333:s:shardId-000000000000:c")
-		p := f.put("s", "k", "hello "+name)
-		select {
-		case e := <-out.GetStream().Events():
-			v := e.(*types.SubscribeToShardEventStreamMemberSubscribeToShardEvent).Value
-			if len(v.Records) != 1 || string(v.Records[0].Data) != "hello "+name || *v.ContinuationSequenceNumber != *p.SequenceNumber || *v.MillisBehindLatest != 0 {
-				t.Errorf("%s: event %+v", name, v)
-			}
-		case <-time.After(10 * time.Second):
-			t.Errorf("%s: no event", name)
-		}
-		_, err = c.DeregisterStreamConsumer(f.ctx, &kinesis.DeregisterStreamConsumerInput{ConsumerARN: &consumer})
-		must(t, err)
-		for range out.GetStream().Events() {
-		}
-		var gone *types.ResourceNotFoundException
-		if err := out.GetStream().Err(); !errors.As(err, &gone) {
-			t.Errorf("%s: a subscription of a consumer that is gone ended with %v", name, err)
-		}
-		out.GetStream().Close() // tells the same again
-	}
-	consumer := f.consumer(arn, "c")
-	_, err := f.c.SubscribeToShard(f.ctx, &kinesis.SubscribeToShardInput{ConsumerARN: &consumer, ShardId: ptr("shardId-000000000009"), StartingPosition: &types.StartingPosition{Type: types.ShardIteratorTypeLatest}})
-	refused(t, err, "ResourceNotFoundException", "Shard shardId-000000000009 in stream s under account 111122223333 does not exist")
-	ctx, cancel := context.WithCancel(f.ctx)
-	out, err := f.c.SubscribeToShard(ctx, &kinesis.SubscribeToShardInput{ConsumerARN: &consumer, ShardId: ptr("shardId-000000000000"), StartingPosition: &types.StartingPosition{Type: types.ShardIteratorTypeTrimHorizon}})
-	must(t, err)
-	if e, ok := (<-out.GetStream().Events()).(*types.SubscribeToShardEventStreamMemberSubscribeToShardEvent); !ok || len(e.Value.Records) != 3 {
-		t.Errorf("from the horizon: %+v", e)
-	}
-	cancel()
-	for range out.GetStream().Events() {
 	}
 }
 

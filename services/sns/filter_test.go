@@ -3,7 +3,6 @@ package sns
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -12,8 +11,6 @@ import (
 
 	"github.com/dhowhq/dhow/queue"
 )
-
-func init() { maps.Copy(scripts, filterScripts) }
 
 // raw publishes a body and returns nothing.
 func (r *run) say(a, body string, attributes attrs) {

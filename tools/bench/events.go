@@ -20,6 +20,7 @@ type events struct {
 	waiting map[string]chan time.Time
 	failed  chan struct{} // closed when no more will come
 	reason  map[string]string
+	started func(arn string, at time.Time) // told of each task that runs; may be nil
 }
 
 // follow starts following.
@@ -62,6 +63,9 @@ func (e *events) take(line []byte, at time.Time) {
 	if w := e.waiting[key]; w != nil {
 		w <- at
 	}
+	if e.started != nil && v.Detail.LastStatus == "RUNNING" {
+		e.started(v.Detail.TaskArn, at)
+	}
 	if v.Detail.LastStatus == "STOPPED" { // who waits for RUNNING waits in vain
 		if w := e.waiting[v.Detail.TaskArn+" RUNNING"]; w != nil {
 			close(w)
@@ -96,6 +100,13 @@ func (e *events) await(ctx context.Context, arn, state string) (time.Time, error
 	case <-ctx.Done():
 		return time.Time{}, ctx.Err()
 	}
+}
+
+// tell lets f know of tasks that run from now on; it must not wait.
+func (e *events) tell(f func(arn string, at time.Time)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.started = f
 }
 
 func (e *events) close() { e.body.Close() }

@@ -24,6 +24,8 @@ type settings struct {
 	only       string
 	runs       int // single starts, each way
 	bursts     int // of twenty, each way
+	long       bool
+	depth      int // messages that wait in the deep row
 }
 
 func main() {
@@ -42,6 +44,8 @@ func main() {
 	flag.StringVar(&s.only, "only", "", "measure only these rows, with commas: "+strings.Join(names(), ","))
 	flag.IntVar(&s.runs, "runs", 25, "single task starts")
 	flag.IntVar(&s.bursts, "bursts", 5, "bursts of 20 task starts")
+	flag.BoolVar(&s.long, "long", false, "also the rows that take minutes: deep")
+	flag.IntVar(&s.depth, "depth", 10_000_000, "messages that wait, for the row deep")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -64,7 +68,7 @@ var rows = []struct {
 	name    string
 	measure func(context.Context, *bench) error
 }{
-	{"ready", measureReady}, {"api", measureAPI}, {"start", measureStart}, {"burst", measureBurst}, {"idle", measureIdle}, {"store", measureStore}, {"send", measureSend},
+	{"ready", measureReady}, {"api", measureAPI}, {"start", measureStart}, {"burst", measureBurst}, {"idle", measureIdle}, {"store", measureStore}, {"send", measureSend}, {"receive", measureReceive}, {"latency", measureLatency}, {"fifo", measureFIFO}, {"kinesis", measureKinesis}, {"rules", measureRules}, {"events", measureEvents}, {"topics", measureTopics}, {"task", measureTask}, {"polls", measurePolls}, {"deep", measureDeep},
 }
 
 func names() (all []string) {
@@ -107,7 +111,10 @@ func run(ctx context.Context, s settings) (err error) {
 			continue
 		}
 		fmt.Fprintln(os.Stderr, "measuring:", r.name)
-		if err := r.measure(ctx, b); errors.Is(err, errSkipped) {
+		row, end := context.WithCancel(ctx) // its connections end with it
+		err := r.measure(row, b)
+		end()
+		if errors.Is(err, errSkipped) {
 			b.table.add(r.name, err.Error(), "", "", "", verdictNone)
 		} else if err != nil {
 			b.table.print(os.Stdout) // what was measured before

@@ -59,6 +59,8 @@ func start(ctx context.Context, bin, listen, dir string) (*platform, time.Durati
 	return p, took, ctx.Err()
 }
 
+func (p *platform) pid() int { return p.cmd.Process.Pid }
+
 func awsConfig(url string) aws.Config {
 	return aws.Config{Region: region, BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider(account, "dhow", "")}
 }

@@ -1,158 +1,166 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"context"
-	"encoding/binary"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"time"
 
-	"github.com/cockroachdb/pebble/v2"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// setArg makes this program a handler of net/http that sets each request's body
-// in Pebble, synced, before it answers: what no durable queue over HTTP beats.
-const setArg = "set"
+func sqsClient(url string) *sqs.Client { return sqs.NewFromConfig(awsConfig(url)) }
 
-func serveSet(dir string, out io.Writer) error {
-	db, err := pebble.Open(dir, &pebble.Options{Logger: silent{}})
-	if err != nil {
-		return err
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(out, "http://"+l.Addr().String())
-	var n atomic.Uint64
-	return http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err == nil {
-			err = db.Set(binary.BigEndian.AppendUint64(nil, n.Add(1)), body, pebble.Sync)
-		}
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-		}
-	}))
+// queue is a queue of the platform, or of a peer, and what is said to it.
+type queue struct {
+	endpoint, url, arn string
+	removal            string // the head of a DeleteMessageBatch
 }
 
-type silent struct{}
-
-func (silent) Infof(string, ...any)         {}
-func (silent) Errorf(string, ...any)        {}
-func (silent) Fatalf(f string, args ...any) { panic(fmt.Sprintf(f, args...)) }
-
-func startSet(dir string) (process, string, error) {
-	self, err := os.Executable()
+// makeQueue makes one; a name that ends in .fifo says which kind.
+func makeQueue(ctx context.Context, endpoint, name string) (*queue, error) {
+	in := &sqs.CreateQueueInput{QueueName: &name}
+	if strings.HasSuffix(name, ".fifo") {
+		in.Attributes = map[string]string{"FifoQueue": "true"}
+	}
+	out, err := sqsClient(endpoint).CreateQueue(ctx, in)
 	if err != nil {
-		return process{}, "", err
+		return nil, err
 	}
-	cmd := exec.Command(self, setArg, dir)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return process{}, "", err
-	}
-	if err := cmd.Start(); err != nil {
-		return process{}, "", err
-	}
-	url, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		process{cmd}.stop()
-		return process{}, "", fmt.Errorf("the handler over Pebble did not start: %w", err)
-	}
-	return process{cmd}, strings.TrimSpace(url), nil
+	q := &queue{endpoint: endpoint, url: *out.QueueUrl, removal: sqsAPI.head("DeleteMessageBatch")}
+	attrs, err := q.attributes(ctx, types.QueueAttributeNameQueueArn)
+	q.arn = attrs["QueueArn"]
+	return q, err
 }
 
-// sqsScript is calls of SQS as wrk's script.
-func sqsScript(op, body string) string {
-	var s strings.Builder
-	fmt.Fprintf(&s, "wrk.method = 'POST'\nwrk.body = [[%s]]\n", body)
-	for _, h := range call.headers {
-		if h[0] == "X-Amz-Target" {
-			h[1] = "AmazonSQS." + op
-		}
-		fmt.Fprintf(&s, "wrk.headers[%q] = %q\n", h[0], strings.ReplaceAll(h[1], "/ecs/", "/sqs/"))
+func (q *queue) attributes(ctx context.Context, names ...types.QueueAttributeName) (map[string]string, error) {
+	out, err := sqsClient(q.endpoint).GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &q.url, AttributeNames: names})
+	if err != nil {
+		return nil, err
 	}
-	return s.String()
+	return out.Attributes, nil
 }
 
-// measureSend measures SendMessage and SendMessageBatch with bodies of 1 KB,
-// against that handler, which gets the same requests.
-func measureSend(ctx context.Context, b *bench) error {
-	if _, err := exec.LookPath("wrk"); err != nil {
-		return fmt.Errorf("%w: no wrk (apt-get install wrk)", errSkipped)
-	}
-	p, err := b.platform(ctx)
-	if err != nil {
-		return err
-	}
-	set, url, err := startSet(filepath.Join(b.dir, "set"))
-	if err != nil {
-		return err
-	}
-	defer set.stop()
-	if err := createQueue(ctx, p.url, "bench"); err != nil {
-		return err
-	}
-	text := strings.Repeat("x", 1024)
-	address := p.url + "/000000000000/bench"
+// delete deletes the queue: what waits in it must not be the next row's load.
+func (q *queue) delete(ctx context.Context) error {
+	_, err := sqsClient(q.endpoint).DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: &q.url})
+	return err
+}
+
+// sendBody is the body of a SendMessage, batchBody of a SendMessageBatch of ten.
+func (q *queue) sendBody(text string) string {
+	return fmt.Sprintf(`{"QueueUrl":"%s","MessageBody":"%s"}`, q.url, text)
+}
+
+func (q *queue) batchBody(text string) string {
 	var entries []string
 	for i := range 10 {
 		entries = append(entries, fmt.Sprintf(`{"Id":"%d","MessageBody":"%s"}`, i, text))
 	}
-	for _, c := range []struct {
-		what, op, body string
-		messages       float64
-		bar            float64
-	}{
-		{"SendMessage, 1 KB, 16 connections", "SendMessage", fmt.Sprintf(`{"QueueUrl":"%s","MessageBody":"%s"}`, address, text), 1, 0.8},
-		{"SendMessageBatch of 10", "SendMessageBatch", fmt.Sprintf(`{"QueueUrl":"%s","Entries":[%s]}`, address, strings.Join(entries, ",")), 10, 0.5},
-	} {
-		script := filepath.Join(b.dir, c.op+".lua")
-		if err := os.WriteFile(script, []byte(sqsScript(c.op, c.body)), 0o600); err != nil {
-			return err
-		}
-		sides := [2]*served{{url: p.url, pid: p.cmd.Process.Pid}, {url: url, pid: set.cmd.Process.Pid}}
-		const turns = 6
-		for n := range turns + 1 {
-			for i := range sides {
-				if err := sides[(i+n)%2].measure(ctx, script, n > 0); err != nil {
-					return err
-				}
-			}
-		}
-		ours, floor := sides[0], sides[1]
-		ratio := median(ratios(ours.rates, floor.rates))
-		b.table.add(c.what, fmt.Sprintf("%.0f messages/s, %.0f µs processor a call", c.messages*median(ours.rates), median(ours.costs)),
-			fmt.Sprintf("net/http and Pebble Set(Sync) %.0f/s, %.0f µs", c.messages*median(floor.rates), median(floor.costs)),
-			fmt.Sprintf("%.2f ×", ratio), fmt.Sprintf("≥ %.1f ×", c.bar), verdict(ratio >= c.bar))
-	}
-	return nil
+	return fmt.Sprintf(`{"QueueUrl":"%s","Entries":[%s]}`, q.url, strings.Join(entries, ","))
 }
 
-func createQueue(ctx context.Context, url, name string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/", strings.NewReader(fmt.Sprintf(`{"QueueName":"%s"}`, name)))
-	if err != nil {
-		return err
+func (q *queue) send(text string) []byte { return sqsAPI.request("SendMessage", q.sendBody(text)) }
+
+func (q *queue) batch(text string) []byte {
+	return sqsAPI.request("SendMessageBatch", q.batchBody(text))
+}
+
+// receive asks for ten; it waits so many seconds if there is nothing.
+func (q *queue) receive(wait int) []byte {
+	return sqsAPI.request("ReceiveMessage", fmt.Sprintf(`{"QueueUrl":"%s","MaxNumberOfMessages":10,"WaitTimeSeconds":%d}`, q.url, wait))
+}
+
+// remove is the request that deletes what an answer of ReceiveMessage has, and
+// how many these are; nil when there are none.
+func (q *queue) remove(answer []byte) (request []byte, n int) {
+	body := fmt.Appendf(make([]byte, 0, 2048), `{"QueueUrl":"%s","Entries":[`, q.url)
+	for {
+		_, rest, found := bytes.Cut(answer, []byte(`"ReceiptHandle":`))
+		if !found {
+			break
+		}
+		handle := rest[bytes.IndexByte(rest, '"')+1:]
+		end := bytes.IndexByte(handle, '"')
+		if n > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, `{"Id":"`...)
+		body = append(body, byte('a'+n))
+		body = append(body, `","ReceiptHandle":"`...)
+		body = append(body, handle[:end]...)
+		body = append(body, `"}`...)
+		answer = handle[end:]
+		n++
 	}
-	req.Header.Set("X-Amz-Target", "AmazonSQS.CreateQueue")
-	req.Header.Set("Content-Type", "application/x-amz-json-1.0")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
+	if n == 0 {
+		return nil, 0
 	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		data, _ := io.ReadAll(res.Body)
-		return fmt.Errorf("CreateQueue: %s: %s", res.Status, data)
+	return fmt.Appendf(make([]byte, 0, 2048+len(body)), "%s%d\r\n\r\n%s]}", q.removal, len(body)+2, body), n
+}
+
+// inbox polls the queue and deletes what it gets.
+func (q *queue) inbox(ctx context.Context) *inbox {
+	return openInbox(ctx, q.endpoint, q.receive(20), func(answer []byte) []byte {
+		request, _ := q.remove(answer)
+		return request
+	})
+}
+
+// fill sends n messages in batches and says how far it is.
+func (q *queue) fill(ctx context.Context, n int, text string) error {
+	conns, request := dial(ctx, q.endpoint, connections), q.batch(text)
+	defer hangUp(conns)
+	var sent atomic.Int64
+	stop := progress(func() string { return fmt.Sprintf("filling: %d of %d messages", min(sent.Load(), int64(n)), n) })
+	defer stop()
+	return together(connections, func(i int) error {
+		for ctx.Err() == nil && sent.Add(10) <= int64(n) {
+			answer, err := conns[i].do(request)
+			if err != nil {
+				return err
+			}
+			if bytes.Contains(answer, []byte(`"Code"`)) {
+				return fmt.Errorf("SendMessageBatch: %s", answer)
+			}
+		}
+		return ctx.Err()
+	})
+}
+
+// progress says every few seconds how far something is, until it is stopped.
+func progress(say func() string) (stop func()) {
+	ticks := time.NewTicker(3 * time.Second)
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-ticks.C:
+				fmt.Fprintln(os.Stderr, " ", say())
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { ticks.Stop(); close(done) }
+}
+
+// waiting is how many messages wait in queues.
+func waiting(ctx context.Context, queues ...*queue) (n int, err error) {
+	for _, q := range queues {
+		a, err := q.attributes(ctx, types.QueueAttributeNameApproximateNumberOfMessages)
+		if err != nil {
+			return 0, err
+		}
+		one := 0
+		if _, err := fmt.Sscan(a["ApproximateNumberOfMessages"], &one); err != nil {
+			return 0, err
+		}
+		n += one
 	}
-	return nil
+	return n, nil
 }

@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
 )
 
 // measureReady measures the time from the program's start until it is ready,
@@ -86,15 +84,18 @@ func (m *moto) stop() {
 	m.cmd.Wait()
 }
 
-// rate is moto's rate of the same calls, or why there is none.
-func (m *moto) rate(ctx context.Context, script string) string {
-	// It loads what it knows of ECS at the first call, which takes seconds.
-	if _, err := ecsClient(m.url).CreateCluster(ctx, &ecs.CreateClusterInput{}); err != nil {
-		return "failed: " + err.Error()
-	}
-	r, err := wrk(ctx, script, m.url, 5*time.Second)
+func (m *moto) pid() int { return m.cmd.Process.Pid }
+
+// askMoto is what moto does in the same place, or why there is no figure of it.
+func askMoto(ctx context.Context, f func(m *moto) (string, error)) string {
+	m, _, err := startMoto(ctx)
 	if err != nil {
-		return "failed: " + err.Error()
+		return "no moto_server"
 	}
-	return fmt.Sprintf("%.0f/s", r)
+	defer m.stop()
+	said, err := f(m)
+	if err != nil {
+		return "moto failed: " + err.Error()
+	}
+	return "moto " + said
 }

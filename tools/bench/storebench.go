@@ -30,17 +30,26 @@ func measureStore(ctx context.Context, b *bench) error {
 
 // metricsOf reads the figures of a benchmark from the output of `go test`.
 func metricsOf(out, name string) map[string]float64 {
-	m := map[string]float64{}
+	if all := allMetricsOf(out, name); len(all) > 0 {
+		return all[0]
+	}
+	return nil
+}
+
+// allMetricsOf reads those of each of its runs.
+func allMetricsOf(out, name string) (all []map[string]float64) {
 	for line := range strings.Lines(out) {
 		fields := strings.Fields(line)
 		if len(fields) < 2 || fields[0] != name && !strings.HasPrefix(fields[0], name+"-") {
 			continue
 		}
+		m := map[string]float64{}
 		for i := 2; i+1 < len(fields); i += 2 {
 			if v, err := strconv.ParseFloat(fields[i], 64); err == nil {
 				m[fields[i+1]] = v
 			}
 		}
+		all = append(all, m)
 	}
-	return m
+	return all
 }
