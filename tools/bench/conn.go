@@ -167,13 +167,19 @@ func (s service) request(op, body string) []byte {
 	return fmt.Appendf(nil, "%s%d\r\n\r\n%s", s.head(op), len(body), body)
 }
 
-// script is a call as wrk's script.
-func (s service) script(op, body string) string {
+// script is calls as wrk's script, which makes them in turn.
+func (s service) script(op string, bodies []string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "wrk.method = 'POST'\nwrk.body = [[%s]]\n", body)
+	b.WriteString("wrk.method = 'POST'\n")
 	for _, h := range s.headers(op) {
 		fmt.Fprintf(&b, "wrk.headers[%q] = %q\n", h[0], h[1])
 	}
+	b.WriteString("local bodies, calls, n = {\n")
+	for _, body := range bodies {
+		fmt.Fprintf(&b, "[==[%s]==],\n", body)
+	}
+	b.WriteString("}, {}, 0\nfunction init() for i, body in ipairs(bodies) do calls[i] = wrk.format(nil, nil, nil, body) end end\n")
+	b.WriteString("function request() n = n % #calls + 1; return calls[n] end\n")
 	return b.String()
 }
 

@@ -106,13 +106,13 @@ func putRecords(ctx context.Context, b *bench) error {
 
 // putSide puts batches whose records go to all shards.
 func putSide(ctx context.Context, url string, pid int, stream string) *side {
-	data := base64.StdEncoding.EncodeToString(make([]byte, putRecord))
+	data := orders(putBatch, putRecord)
 	conns := dial(ctx, url, connections)
 	requests := make([][]byte, connections)
 	for w := range requests {
 		var records []string
 		for i := range putBatch {
-			records = append(records, fmt.Sprintf(`{"PartitionKey":"%d-%d","Data":"%s"}`, w, i, data))
+			records = append(records, fmt.Sprintf(`{"PartitionKey":"%d-%d","Data":"%s"}`, w, i, base64.StdEncoding.EncodeToString([]byte(data[i]))))
 		}
 		requests[w] = kinesisAPI.request("PutRecords", fmt.Sprintf(`{"StreamName":"%s","Records":[%s]}`, stream, strings.Join(records, ",")))
 	}

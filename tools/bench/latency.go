@@ -100,7 +100,8 @@ func trimLatency(ctx context.Context, b *bench, q *queue, in *inbox, set *set) e
 		bar     = 10 * time.Millisecond
 	)
 	var ours, floor []time.Duration
-	letter, same := q.send(stamp+kilobyte), plain("/", string(q.send(kilobyte)))
+	text := orders(1, 1024)[0]
+	letter, same := q.send(stamp+text), plain("/", string(q.send(text)))
 	for range 2 {
 		calls, _, err := in.measure(ctx, q.endpoint, rate, n, letter)
 		if err != nil {

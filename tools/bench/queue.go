@@ -53,13 +53,13 @@ func (q *queue) delete(ctx context.Context) error {
 
 // sendBody is the body of a SendMessage, batchBody of a SendMessageBatch of ten.
 func (q *queue) sendBody(text string) string {
-	return fmt.Sprintf(`{"QueueUrl":"%s","MessageBody":"%s"}`, q.url, text)
+	return fmt.Sprintf(`{"QueueUrl":"%s","MessageBody":%s}`, q.url, quoted(text))
 }
 
-func (q *queue) batchBody(text string) string {
+func (q *queue) batchBody(texts ...string) string {
 	var entries []string
 	for i := range 10 {
-		entries = append(entries, fmt.Sprintf(`{"Id":"%d","MessageBody":"%s"}`, i, text))
+		entries = append(entries, fmt.Sprintf(`{"Id":"%d","MessageBody":%s}`, i, quoted(texts[i%len(texts)])))
 	}
 	return fmt.Sprintf(`{"QueueUrl":"%s","Entries":[%s]}`, q.url, strings.Join(entries, ","))
 }

@@ -6,12 +6,29 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
 
-// kilobyte is the body of the messages that are sent.
+// kilobyte is a body whose content does not matter.
 var kilobyte = strings.Repeat("x", 1024)
+
+// singles are calls of SendMessage for orders of 1 KB.
+func singles(q *queue) (bodies []string) {
+	for _, text := range orders(variety, 1024) {
+		bodies = append(bodies, q.sendBody(text))
+	}
+	return bodies
+}
+
+// tens are calls of SendMessageBatch, each with other orders.
+func tens(q *queue) (bodies []string) {
+	for texts := range slices.Chunk(orders(10*variety, 1024), 10) {
+		bodies = append(bodies, q.batchBody(texts...))
+	}
+	return bodies
+}
 
 // measureSend measures SendMessage and SendMessageBatch with bodies of 1 KB,
 // against a handler that sets in Pebble the same requests.
@@ -50,12 +67,12 @@ type sends struct {
 
 func (s *sends) single(ctx context.Context) error {
 	const bar = 0.8
-	ours, floor, err := s.race(ctx, "SendMessage", s.q.sendBody(kilobyte), func() error { return nil })
+	ours, floor, err := s.race(ctx, "SendMessage", singles(s.q), func() error { return nil })
 	if err != nil {
 		return err
 	}
 	ratio := shares(ratios(ours.rates, floor.rates))
-	peer := s.moto(ctx, "SendMessage", 1, func(q *queue) string { return q.sendBody(kilobyte) })
+	peer := s.moto(ctx, "SendMessage", 1, singles)
 	s.b.table.add("SendMessage, 1 KB, 16 connections", fmt.Sprintf("%.0f messages/s, %.0f µs processor a call", median(ours.rates), median(ours.costs)),
 		fmt.Sprintf("net/http and Pebble Set(Sync) %.0f/s, %.0f µs; %s", median(floor.rates), median(floor.costs), peer),
 		ratio.String(), fmt.Sprintf("≥ %.1f ×", bar), verdict(median(ratio) >= bar))
@@ -67,7 +84,7 @@ func (s *sends) single(ctx context.Context) error {
 func (s *sends) batch(ctx context.Context) error {
 	const bar, perSecond = 0.5, 100_000.0
 	var raw []float64
-	ours, handler, err := s.race(ctx, "SendMessageBatch", s.q.batchBody(kilobyte), func() error {
+	ours, handler, err := s.race(ctx, "SendMessageBatch", tens(s.q), func() error {
 		r, err := s.set.raw(ctx, 10, len(kilobyte), 2*time.Second)
 		raw = append(raw, r/10)
 		return err
@@ -77,7 +94,7 @@ func (s *sends) batch(ctx context.Context) error {
 	}
 	ratio := shares(ratios(ours.rates, raw[1:]))
 	rate := 10 * median(ours.rates)
-	peer := s.moto(ctx, "SendMessageBatch", 10, func(q *queue) string { return q.batchBody(kilobyte) })
+	peer := s.moto(ctx, "SendMessageBatch", 10, tens)
 	s.b.table.add("SendMessageBatch of 10", fmt.Sprintf("%.0f messages/s, %.0f µs processor a call", rate, median(ours.costs)),
 		fmt.Sprintf("raw Pebble batches %.0f/s, net/http and one Set(Sync) %.0f/s, %.0f µs; %s", 10*median(raw[1:]), 10*median(handler.rates), median(handler.costs), peer),
 		ratio.String(), fmt.Sprintf("≥ %.0f/s or %.1f ×", perSecond, bar), verdict(rate >= perSecond || median(ratio) >= bar))
@@ -85,8 +102,8 @@ func (s *sends) batch(ctx context.Context) error {
 }
 
 // race lets dhow, the handler and what else there is take turns.
-func (s *sends) race(ctx context.Context, op, body string, also func() error) (ours, floor *served, err error) {
-	script, err := s.script(op, body)
+func (s *sends) race(ctx context.Context, op string, bodies []string, also func() error) (ours, floor *served, err error) {
+	script, err := s.script(op, bodies)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -106,19 +123,19 @@ func (s *sends) race(ctx context.Context, op, body string, also func() error) (o
 	return ours, floor, nil
 }
 
-func (s *sends) script(op, body string) (string, error) {
+func (s *sends) script(op string, bodies []string) (string, error) {
 	path := filepath.Join(s.b.dir, op+".lua")
-	return path, os.WriteFile(path, []byte(sqsAPI.script(strings.TrimPrefix(op, "moto-"), body)), 0o600)
+	return path, os.WriteFile(path, []byte(sqsAPI.script(strings.TrimPrefix(op, "moto-"), bodies)), 0o600)
 }
 
 // moto is how many messages a second it takes.
-func (s *sends) moto(ctx context.Context, op string, messages float64, body func(q *queue) string) string {
+func (s *sends) moto(ctx context.Context, op string, messages float64, bodies func(q *queue) []string) string {
 	return askMoto(ctx, func(m *moto) (string, error) {
 		q, err := makeQueue(ctx, m.url, "send")
 		if err != nil {
 			return "", err
 		}
-		script, err := s.script("moto-"+op, body(q))
+		script, err := s.script("moto-"+op, bodies(q))
 		if err != nil {
 			return "", err
 		}

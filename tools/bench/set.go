@@ -134,12 +134,13 @@ func (s *setter) raw(r *http.Request, _ []byte) ([]byte, error) {
 		return nil, err
 	}
 	var done atomic.Int64
-	began, value := time.Now(), make([]byte, size)
+	began, values := time.Now(), orders(10*variety, size)
 	err = together(connections, func(int) error {
-		for time.Since(began) < span {
+		for n := 0; time.Since(began) < span; {
 			batch := db.NewBatch()
 			for range records {
-				if err := batch.Set(s.key(), value, nil); err != nil {
+				n++
+				if err := batch.Set(s.key(), []byte(values[n%len(values)]), nil); err != nil {
 					return err
 				}
 			}

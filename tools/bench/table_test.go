@@ -69,3 +69,16 @@ func TestStat(t *testing.T) {
 		}
 	}
 }
+
+// TestOrders holds that messages are of their size, differ, and are the same ones
+// in each run.
+func TestOrders(t *testing.T) {
+	list, again := orders(200, 1024), orders(200, 1024)
+	seen := map[string]bool{}
+	for i, text := range list {
+		if len(text) != 1024 || text != again[i] || seen[text] {
+			t.Errorf("message %d: %q", i, text)
+		}
+		seen[text] = true
+	}
+}
