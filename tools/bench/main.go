@@ -118,6 +118,9 @@ func run(ctx context.Context, s settings) (err error) {
 			b.table.add(r.name, err.Error(), "", "", "", verdictNone)
 		} else if err != nil {
 			b.table.print(os.Stdout) // what was measured before
+			if ctx.Err() != nil {    // each connection says that it was closed
+				return ctx.Err()
+			}
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
 		if ctx.Err() != nil {
