@@ -95,8 +95,9 @@ func (l *log) append(d journal.Durability, records [][]byte) (ch *change, first,
 }
 
 // Read takes so much at a time, in order to hold nothing of the database while
-// its caller works.
+// its caller works; at first less, for many callers need no more.
 const (
+	firstRecords = 256
 	chunkRecords = 1024
 	chunkBytes   = 1 << 20
 )
@@ -104,8 +105,8 @@ const (
 func (l *log) Read(ctx context.Context, from journal.Seq) iter.Seq2[journal.Record, error] {
 	return func(yield func(journal.Record, error) bool) {
 		end := l.Next()
-		for {
-			records, more, err := l.chunk(ctx, from, end)
+		for most := firstRecords; ; most = chunkRecords {
+			records, more, err := l.chunk(ctx, from, end, most)
 			for _, r := range records {
 				if !yield(r, nil) {
 					return
@@ -123,7 +124,7 @@ func (l *log) Read(ctx context.Context, from journal.Seq) iter.Seq2[journal.Reco
 }
 
 // chunk returns the next records, and whether there may be more.
-func (l *log) chunk(ctx context.Context, from, to journal.Seq) (records []journal.Record, more bool, err error) {
+func (l *log) chunk(ctx context.Context, from, to journal.Seq, most int) (records []journal.Record, more bool, err error) {
 	leave, err := l.enter(ctx)
 	if err != nil {
 		return nil, false, err
@@ -135,18 +136,18 @@ func (l *log) chunk(ctx context.Context, from, to journal.Seq) (records []journa
 	if from >= to {
 		return nil, false, nil
 	}
-	records, err = read(l.j, func() ([]journal.Record, error) { return l.j.records(id, from, to) })
+	records, err = read(l.j, func() ([]journal.Record, error) { return l.j.records(id, from, to, most) })
 	return records, err == nil && len(records) > 0 && records[len(records)-1].Seq+1 < to, err
 }
 
 // records returns the first of a log's records between two numbers.
-func (j *Journal) records(id uint64, from, to journal.Seq) (records []journal.Record, err error) {
+func (j *Journal) records(id uint64, from, to journal.Seq, most int) (records []journal.Record, err error) {
 	it, err := j.db.NewIter(&pdb.IterOptions{LowerBound: recordKey(id, from), UpperBound: recordKey(id, to)})
 	if err != nil {
 		return nil, err
 	}
 	size := 0
-	for ok := it.First(); ok && len(records) < chunkRecords && size < chunkBytes; ok = it.Next() {
+	for ok := it.First(); ok && len(records) < most && size < chunkBytes; ok = it.Next() {
 		v, err := it.ValueAndErr()
 		if err != nil {
 			return records, errors.Join(err, it.Close())
