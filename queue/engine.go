@@ -190,8 +190,10 @@ func (e *Engine) maintain(ctx context.Context) {
 			}
 		}
 		for _, s := range e.open() {
-			if q, err := e.byID(s.id); n%10 == 0 && err == nil {
-				s.counts(&q.Definition) // lets old messages go
+			if n%10 == 0 {
+				if q, err := e.byID(s.id); err == nil {
+					s.counts(&q.Definition) // lets old messages go
+				}
 			}
 			if !s.wantsPoint() {
 				continue
