@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"unicode/utf8"
 
 	"github.com/dhowhq/dhow/journal"
@@ -199,6 +200,7 @@ func (s *state) ship(ctx context.Context, p *parcel) {
 
 // lead writes one batch, of which own is the first parcel.
 func (s *state) lead(ctx context.Context, own *parcel) {
+	runtime.Gosched() // who is about to send comes along: they share the sync
 	s.mu.Lock()
 	batch, records, fresh := s.gather()
 	s.mu.Unlock()

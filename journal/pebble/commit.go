@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -278,6 +279,7 @@ func (c *committer) sync() {
 }
 
 func (c *committer) syncWritten() {
+	runtime.Gosched() // who is about to append comes along
 	c.smu.Lock()
 	group, upto := c.unsynced, c.written
 	c.unsynced, c.timed = nil, false
