@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/dhowhq/dhow/journal"
 )
@@ -63,12 +64,13 @@ func check(d *Definition, m *Message) error {
 // Valid reports whether a message may have the text: UTF-8 of characters that
 // XML 1.0 has (SendMessage in the API reference).
 func Valid(s string) bool {
-	for i := 0; i < len(s); {
+	for i := plain(s); i < len(s); {
 		if c := s[i]; c < utf8.RuneSelf {
 			if c < 0x20 && c != '\t' && c != '\n' && c != '\r' {
 				return false
 			}
 			i++
+			i += plain(s[i:])
 			continue
 		}
 		r, n := utf8.DecodeRuneInString(s[i:])
@@ -78,6 +80,22 @@ func Valid(s string) bool {
 		i += n
 	}
 	return true
+}
+
+// plain is how many bytes s begins with, in steps of eight, that are printable
+// ASCII.
+func plain(s string) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	b := unsafe.Slice(unsafe.StringData(s), len(s)) // read only
+	n := 0
+	for ; len(b)-n >= 8; n += 8 {
+		// The lowest byte below ' ' borrows, which sets its top bit; without one no
+		// byte does.
+		if w := binary.LittleEndian.Uint64(b[n:]); (w|(w-' '*ones))&tops != 0 {
+			break
+		}
+	}
+	return n
 }
 
 // prepare makes a message ready.
@@ -143,19 +161,20 @@ func (s *state) send(ctx context.Context, d *Definition, messages []Message) ([]
 		}
 		o := s.prepare(d, &messages[i], now)
 		o.sent = &results[i]
-		parcels = pack(parcels, o)
+		parcels = pack(parcels, o, len(messages)-i)
 	}
 	return results, s.post(ctx, parcels)
 }
 
-// pack adds a message to the last parcel, or to a new one if that is full.
-func pack(parcels []*parcel, o outgoing) []*parcel {
+// pack adds a message, the first of so many that are left, to the last parcel,
+// or to a new one if that is full.
+func pack(parcels []*parcel, o outgoing, left int) []*parcel {
 	var p *parcel
 	if n := len(parcels); n > 0 {
 		p = parcels[n-1]
 	}
 	if p == nil || len(p.out) == journal.MaxBatch || p.size+len(o.record) > journal.MaxRecord {
-		p = &parcel{turn: make(chan bool, 1)}
+		p = &parcel{turn: make(chan bool, 1), out: make([]outgoing, 0, min(left, journal.MaxBatch))}
 		parcels = append(parcels, p)
 	}
 	p.out = append(p.out, o)
@@ -238,7 +257,12 @@ func (s *state) lead(ctx context.Context, own *parcel) {
 // gather takes parcels from the outbox, as many as fit into an append, and
 // leaves out duplicates: fresh are the messages to write.
 func (s *state) gather() (batch []*parcel, records [][]byte, fresh []*outgoing) {
-	size, n := 0, 0
+	size, n, most := 0, 0, 0
+	for _, p := range s.outbox {
+		most += len(p.out)
+	}
+	most = min(most, journal.MaxBatch)
+	records, fresh = make([][]byte, 0, most), make([]*outgoing, 0, most)
 	for n < len(s.outbox) {
 		p := s.outbox[n]
 		if n > 0 && (size+p.size > journal.MaxRecord || len(records)+len(p.out) > journal.MaxBatch) {

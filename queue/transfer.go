@@ -182,7 +182,7 @@ func (s *state) accept(ctx context.Context, own, d *Definition, c *cargo, why by
 		o.origin = hash("origin", d.ID, string(binary.AppendUvarint(nil, c.seqs[i])))
 		origins = append(origins, o.origin)
 		o.record = appendRecord(nil, &o.header, &p, s.sealFor(own))
-		parcels = pack(parcels, o)
+		parcels = pack(parcels, o, len(c.seqs)-i)
 	}
 	return origins, s.post(ctx, parcels)
 }

@@ -65,8 +65,7 @@ func (a *API) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchInpu
 		return nil, fault("BatchRequestTooLong", 400, "Batch requests cannot be longer than %d bytes. You have sent %d bytes.", queue.MaxSize, n)
 	}
 	out := &sqs.SendMessageBatchOutput{Successful: []types.SendMessageBatchResultEntry{}, Failed: []types.BatchResultErrorEntry{}}
-	var messages []queue.Message
-	var of []*string
+	messages, of := make([]queue.Message, 0, len(in.Entries)), make([]*string, 0, len(in.Entries))
 	for i := range in.Entries {
 		e := &in.Entries[i]
 		s := sending{body: deref(e.MessageBody), attributes: e.MessageAttributes, system: e.MessageSystemAttributes, group: e.MessageGroupId,
@@ -89,6 +88,7 @@ func (a *API) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchInpu
 	if err != nil {
 		return nil, wrap(err)
 	}
+	out.Successful = make([]types.SendMessageBatchResultEntry, 0, len(sent))
 	for i := range sent {
 		if err := sent[i].Err; err != nil {
 			out.Failed = append(out.Failed, failed(of[i], wrapSend(err, q, "cannot be validated")))
