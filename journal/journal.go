@@ -81,7 +81,8 @@ const (
 	Synced Durability = iota
 	// Written: the records survive the end of this process by kill -9; a power
 	// loss may take the newest of them, and then all that were appended to the
-	// log after them as well. A later Synced append makes them durable too.
+	// log after them as well. A later Synced append, to whichever log of the
+	// journal, makes them durable too.
 	Written
 )
 

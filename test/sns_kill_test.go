@@ -111,31 +111,9 @@ func TestSNSKill9(t *testing.T) {
 		check(p.start(address))
 	}
 
-	// drain takes what a queue has until nothing comes any more.
-	drain := func(url *string, take func(body, group string)) {
-		t.Helper()
-		for {
-			var out struct {
-				Messages []struct {
-					Body, ReceiptHandle string
-					Attributes          map[string]string
-				}
-			}
-			check(call(ctx, *base, "ReceiveMessage", map[string]any{"QueueUrl": *url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 3, "MessageSystemAttributeNames": []string{"All"}}, &out))
-			if len(out.Messages) == 0 {
-				return
-			}
-			var done []map[string]string
-			for i, m := range out.Messages {
-				take(m.Body, m.Attributes["MessageGroupId"])
-				done = append(done, map[string]string{"Id": strconv.Itoa(i), "ReceiptHandle": m.ReceiptHandle})
-			}
-			check(call(ctx, *base, "DeleteMessageBatch", map[string]any{"QueueUrl": *url, "Entries": done}, nil))
-		}
-	}
 	for name, url := range map[string]*string{"all": all, "even": even} {
 		got, twice := map[string]bool{}, 0
-		drain(url, func(body, _ string) {
+		drain(t, *base, url, func(body, _ string) {
 			if got[body] {
 				twice++
 			}
@@ -160,7 +138,7 @@ func TestSNSKill9(t *testing.T) {
 		}
 	}
 	want := make([]int, len(next))
-	drain(ordered, func(body, in string) {
+	drain(t, *base, ordered, func(body, in string) {
 		group, err := strconv.Atoi(in)
 		check(err)
 		if body != strconv.Itoa(want[group]) {
@@ -175,6 +153,33 @@ func TestSNSKill9(t *testing.T) {
 		}
 	}
 	t.Logf("in order: %v", want)
+}
+
+// drain takes what a queue has until nothing comes any more.
+func drain(t *testing.T, base string, queueURL *string, take func(body, group string)) {
+	t.Helper()
+	for {
+		var out struct {
+			Messages []struct {
+				Body, ReceiptHandle string
+				Attributes          map[string]string
+			}
+		}
+		if err := call(t.Context(), base, "ReceiveMessage", map[string]any{"QueueUrl": *queueURL, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 3, "MessageSystemAttributeNames": []string{"All"}}, &out); err != nil {
+			t.Fatal(err)
+		}
+		if len(out.Messages) == 0 {
+			return
+		}
+		var done []map[string]string
+		for i, m := range out.Messages {
+			take(m.Body, m.Attributes["MessageGroupId"])
+			done = append(done, map[string]string{"Id": strconv.Itoa(i), "ReceiptHandle": m.ReceiptHandle})
+		}
+		if err := call(t.Context(), base, "DeleteMessageBatch", map[string]any{"QueueUrl": *queueURL, "Entries": done}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // call asks SQS in its JSON protocol.

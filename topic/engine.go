@@ -20,6 +20,7 @@ const patience = 10 * time.Second
 
 // QueueMessage is what a queue gets.
 type QueueMessage struct {
+	Topic      string // ARN of the topic that it comes from
 	Body       string
 	Attributes []Attribute // of raw deliveries
 	Group      string      // MessageGroupId, "" for none

@@ -22,10 +22,12 @@ const dedupTime = 5 * time.Minute
 // fifo is a FIFO topic's memory: what was published in the last minutes, and the
 // archive.
 //
-// What is delivered is durable first, and known as published after that. So a
+// What is delivered is written first, and known as published after that; the
+// sync of the latter makes all durable, before the publisher is told. So a
 // publisher that is told nothing, because the process died in between, and tries
 // again gets its message delivered; a FIFO queue then drops the second one by
-// its MessageDeduplicationId.
+// its MessageDeduplicationId. One that was told finds its message known, after a
+// loss of power too.
 type fifo struct {
 	once   sync.Once
 	err    error
@@ -238,7 +240,7 @@ func (e *Engine) publishFIFO(ctx context.Context, r *reign, t *Topic, messages [
 	// A caller that goes away must not leave some of it done.
 	ctx = context.WithoutCancel(ctx)
 	if len(items) > 0 {
-		if err := r.deliver.Enqueue(ctx, items...); err != nil {
+		if err := r.deliver.EnqueueWritten(ctx, items...); err != nil {
 			return nil, err
 		}
 	}
@@ -247,7 +249,7 @@ func (e *Engine) publishFIFO(ctx context.Context, r *reign, t *Topic, messages [
 			return nil, err
 		}
 	}
-	first, err := f.log.Append(ctx, journal.Written, notes...)
+	first, err := f.log.Append(ctx, journal.Synced, notes...) // and what was written before it
 	if err != nil {
 		return nil, err
 	}
@@ -257,7 +259,8 @@ func (e *Engine) publishFIFO(ctx context.Context, r *reign, t *Topic, messages [
 	return out, nil
 }
 
-// appendAll appends records that may be too big for one batch.
+// appendAll writes records that may be too big for one batch; a Synced append is
+// to follow.
 func appendAll(ctx context.Context, l journal.Log, records [][]byte) error {
 	for len(records) > 0 {
 		n, size := 0, 0
@@ -265,7 +268,7 @@ func appendAll(ctx context.Context, l journal.Log, records [][]byte) error {
 			size += len(records[n])
 			n++
 		}
-		if _, err := l.Append(ctx, journal.Synced, records[:n]...); err != nil {
+		if _, err := l.Append(ctx, journal.Written, records[:n]...); err != nil {
 			return err
 		}
 		records = records[n:]

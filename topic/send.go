@@ -108,7 +108,7 @@ func (e *Engine) toQueue(ctx context.Context, queueARN string, l *letter) error 
 	if e.cfg.Queue == nil {
 		return delivery.Permanent("", "there are no queues")
 	}
-	m := QueueMessage{Body: l.text, Trace: l.Trace, Group: l.Group}
+	m := QueueMessage{Topic: l.topicARN, Body: l.text, Trace: l.Trace, Group: l.Group}
 	if strings.HasSuffix(queueARN, ".fifo") {
 		m.Dedup = replayDedup(l.Message)
 	}

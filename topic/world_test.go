@@ -12,6 +12,7 @@ import (
 
 	"github.com/dhowhq/dhow/bus/delivery"
 	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/journal"
 	"github.com/dhowhq/dhow/journal/mem"
 	"github.com/dhowhq/dhow/store"
 	"github.com/dhowhq/dhow/store/storetest"
@@ -23,7 +24,8 @@ var here = cluster.Scope{Account: "111111111111", Region: "eu-west-1"}
 type world struct {
 	t       testing.TB
 	db      *store.DB
-	journal *mem.Journal
+	journal journal.Journal
+	reopen  func() journal.Journal // ends the journal's process, and begins the next one
 	http    http.RoundTripper
 	e       *Engine
 	stop    func()
@@ -37,7 +39,10 @@ type world struct {
 }
 
 func newWorld(t testing.TB) *world {
-	return &world{t: t, db: storetest.Open(t), journal: mem.New(), got: map[string][]QueueMessage{}, tries: map[string]int{}, gone: map[string]bool{}}
+	w := &world{t: t, db: storetest.Open(t), got: map[string][]QueueMessage{}, tries: map[string]int{}, gone: map[string]bool{}}
+	j := mem.New()
+	w.journal, w.reopen = j, func() journal.Journal { j = j.Reopen(); return j }
+	return w
 }
 
 func (w *world) queue(_ context.Context, arn string, m QueueMessage) error {
@@ -76,7 +81,7 @@ func (w *world) start() {
 
 // die ends the engine as a kill does: what it would still write is lost.
 func (w *world) die() {
-	next := w.journal.Reopen()
+	next := w.reopen()
 	w.stop()
 	w.journal = next
 	w.start()

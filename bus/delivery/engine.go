@@ -117,6 +117,17 @@ func (e *Engine) load(ctx context.Context) error {
 // together unless they are more than journal.MaxBatch or than journal.MaxRecord
 // in bytes: then an error may leave some of them enqueued.
 func (e *Engine) Enqueue(ctx context.Context, items ...Item) error {
+	return e.enqueue(ctx, journal.Synced, items)
+}
+
+// EnqueueWritten is Enqueue without the sync. The caller makes the items durable
+// by an append of its own that is Synced, to any log of the journal, before it
+// acknowledges them; they may be delivered earlier.
+func (e *Engine) EnqueueWritten(ctx context.Context, items ...Item) error {
+	return e.enqueue(ctx, journal.Written, items)
+}
+
+func (e *Engine) enqueue(ctx context.Context, d journal.Durability, items []Item) error {
 	now := time.Now()
 	var batch []Item
 	var records [][]byte
@@ -127,7 +138,7 @@ func (e *Engine) Enqueue(ctx context.Context, items ...Item) error {
 		}
 		data := encodeItem(now, item)
 		if len(records) == journal.MaxBatch || len(records) > 0 && size+len(data) > journal.MaxRecord {
-			if err := e.append(ctx, now, batch, records); err != nil {
+			if err := e.append(ctx, d, now, batch, records); err != nil {
 				return err
 			}
 			batch, records, size = nil, nil, 0
@@ -137,7 +148,7 @@ func (e *Engine) Enqueue(ctx context.Context, items ...Item) error {
 	if len(records) == 0 {
 		return nil
 	}
-	return e.append(ctx, now, batch, records)
+	return e.append(ctx, d, now, batch, records)
 }
 
 func (i Item) check() error {
@@ -152,7 +163,7 @@ func (i Item) check() error {
 	return nil
 }
 
-func (e *Engine) append(ctx context.Context, now time.Time, items []Item, records [][]byte) error {
+func (e *Engine) append(ctx context.Context, d journal.Durability, now time.Time, items []Item, records [][]byte) error {
 	e.mu.Lock()
 	if err := e.alive(); err != nil {
 		e.mu.Unlock()
@@ -163,7 +174,7 @@ func (e *Engine) append(ctx context.Context, now time.Time, items []Item, record
 	e.mu.Unlock()
 	// A caller that goes away must not leave it open whether the records are
 	// there.
-	first, err := e.ingest.Append(context.WithoutCancel(ctx), journal.Synced, records...)
+	first, err := e.ingest.Append(context.WithoutCancel(ctx), d, records...)
 	if errors.Is(err, journal.ErrUnknown) {
 		// Only a reading of the log tells; that is what its next owner does.
 		e.fail(err)
@@ -200,7 +211,7 @@ func (e *Engine) fail(err error) {
 	e.wakeFlush()
 }
 
-// admit takes a record that is on disk into its lanes. It may be called out of
+// admit takes a record that is in the journal into its lanes. It may be called out of
 // the records' order, by little.
 func (e *Engine) admit(seq journal.Seq, at time.Time, item Item, known map[taskKey]state) {
 	r := &record{seq: seq, at: at, size: len(item.Body)}

@@ -48,7 +48,7 @@ func (q queueTarget) Send(ctx context.Context, d bus.Delivery) error {
 	if d.Target.SqsParameters != nil {
 		m.Group = text(d.Target.SqsParameters.MessageGroupId)
 	}
-	return q.post(ctx, *d.Target.Arn, m)
+	return q.post(ctx, *d.Target.Arn, messenger{eventsService, d.RuleARN, text(d.Target.RoleArn)}, m)
 }
 
 // deadLetter is bus.Config.DeadLetter.
@@ -62,13 +62,19 @@ func (q queueTarget) deadLetter(ctx context.Context, arn string, body []byte, at
 	if strings.HasSuffix(arn, ".fifo") {
 		m.Group = "dead-letters"
 	}
-	return q.post(ctx, arn, m)
+	return q.post(ctx, arn, messenger{service: eventsService, source: attributes["RULE_ARN"]}, m)
 }
 
-func (q queueTarget) post(ctx context.Context, arn string, m queue.Message) error {
+// eventsService is how policies name EventBridge.
+const eventsService = "events.amazonaws.com"
+
+func (q queueTarget) post(ctx context.Context, arn string, by messenger, m queue.Message) error {
 	to, err := q.queues.QueueByARN(arn)
 	if err != nil {
 		return delivery.Permanent(bus.CodeNoResource, "the queue %s does not exist", arn)
+	}
+	if err := by.refused(&to.Definition); err != nil {
+		return &delivery.Error{Code: bus.CodeNoPermissions, Permanent: true, Err: err}
 	}
 	sent, err := to.Send(ctx, m)
 	if err == nil {

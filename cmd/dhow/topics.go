@@ -42,7 +42,11 @@ func (p *platform) sendToQueue(ctx context.Context, queueARN string, m topic.Que
 	if err != nil {
 		return delivery.Permanent("", "the queue %s does not exist", queueARN)
 	}
-	out := queue.Message{Body: m.Body, Trace: m.Trace, Group: m.Group, Dedup: m.Dedup, Sender: "sns.amazonaws.com"}
+	const service = "sns.amazonaws.com"
+	if err := (messenger{service: service, source: m.Topic}).refused(&q.Definition); err != nil {
+		return &delivery.Error{Permanent: true, Err: err}
+	}
+	out := queue.Message{Body: m.Body, Trace: m.Trace, Group: m.Group, Dedup: m.Dedup, Sender: service}
 	for _, a := range m.Attributes {
 		if out.Attributes == nil {
 			out.Attributes = map[string]queue.Attribute{}

@@ -4,36 +4,14 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/dhowhq/dhow/journal"
 	"github.com/dhowhq/dhow/journal/journaltest"
 	"github.com/dhowhq/dhow/journal/nats"
+	"github.com/dhowhq/dhow/journal/nats/natstest"
 )
-
-// start starts a server on a free port of the loopback.
-func start(t *testing.T, change func(*server.Options)) *server.Server {
-	t.Helper()
-	o := &server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), MaxPayload: 4 << 20, SyncAlways: true, NoSigs: true, NoLog: true}
-	if change != nil {
-		change(o)
-	}
-	s, err := server.NewServer(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("the server does not start")
-	}
-	return s
-}
 
 // place is a stream on a server.
 type place struct {
@@ -49,7 +27,7 @@ func (p place) Open() (journal.Journal, error) {
 func (p place) Kill(j journal.Journal) { j.Close() }
 
 func TestContract(t *testing.T) {
-	s := start(t, nil)
+	s := natstest.Server(t, nil)
 	n := 0
 	journaltest.Run(t, func(*testing.T) journaltest.Place {
 		n++
@@ -66,7 +44,7 @@ func TestWords(t *testing.T) {
 		{"no JetStream", func(o *server.Options) { o.JetStream = false }, "JetStream is off there"},
 		{"small messages", func(o *server.Options) { o.MaxPayload = 1 << 20 }, "set max_payload to 4MB"},
 	} {
-		_, err := nats.Open(start(t, c.change).ClientURL(), nats.Options{})
+		_, err := nats.Open(natstest.Server(t, c.change).ClientURL(), nats.Options{})
 		if err == nil || !strings.Contains(err.Error(), c.words) {
 			t.Errorf("%s: %v, want %q", c.what, err, c.words)
 		}

@@ -267,8 +267,18 @@ func (w *world) append(t *rapid.T, b *book, rng *rand.Rand) error {
 		b.open[string(data[i])] = batch
 	}
 	w.batches[batch] = len(data)
-	w.mu.Unlock()
 	d := journal.Durability(rng.IntN(2))
+	var before []*record // that a sync makes durable, of all logs
+	if d == journal.Synced {
+		for _, b := range w.books {
+			for _, r := range b.records {
+				if !r.synced {
+					before = append(before, r)
+				}
+			}
+		}
+	}
+	w.mu.Unlock()
 	room := journal.MakesRoom * journal.Durability(rng.IntN(2))
 	first, err := b.l.Append(context.Background(), d|room, data...)
 	w.mu.Lock()
@@ -293,6 +303,9 @@ func (w *world) append(t *rapid.T, b *book, rng *rand.Rand) error {
 		b.max = max(b.max, seq)
 	}
 	if err == nil && d == journal.Synced {
+		for _, r := range before {
+			r.synced = true
+		}
 		for seq, r := range b.records {
 			r.synced = r.synced || seq < first
 		}

@@ -1,0 +1,83 @@
+package topic
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/dhowhq/dhow/journal"
+	"github.com/dhowhq/dhow/journal/faultfs"
+	"github.com/dhowhq/dhow/journal/pebble"
+)
+
+// onDisk keeps the world's messages on a disk that loses power when the engine
+// dies.
+func (w *world) onDisk(seed uint64) {
+	fs := faultfs.New(seed)
+	open := func() *pebble.Journal {
+		j, err := pebble.Open("/journal", pebble.Options{FS: fs, SegmentBytes: 1 << 20})
+		must(w.t, err)
+		return j
+	}
+	j := open()
+	w.journal, w.reopen = j, func() journal.Journal {
+		fs = fs.PowerLoss()
+		j.Close()
+		j = open()
+		return j
+	}
+	w.t.Cleanup(func() { j.Close() })
+}
+
+// TestPowerLoss cuts the power after publications that were acknowledged to a FIFO
+// topic: what is published again then is a duplicate, and everything is
+// delivered and, of a topic that archives, in the archive.
+func TestPowerLoss(t *testing.T) {
+	for name, days := range map[string]int{"plain": 0, "with an archive": 1} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.onDisk(uint64(days))
+			w.start()
+			defer func() { w.stop() }()
+			topic := w.topic("t.fifo", fifoTopic, func(t *Topic) { t.ArchiveDays = days })
+			w.subscribe(topic, SQS, queueARN("q.fifo"))
+			var told []Published
+			message := func(n int) Message { return Message{Body: fmt.Sprint(n), Group: "g", Dedup: fmt.Sprint("d", n)} }
+			for n := range 20 {
+				for range 3 { // the first after a start is synced for its number's sake
+					told = append(told, w.publish(topic, message(len(told)))...)
+				}
+				w.die()
+				for i, first := range told {
+					if again := w.publish(topic, message(i))[0]; again != first {
+						t.Fatalf("after loss %d of power, message %d was published as %v, and again as %v", n, i, first, again)
+					}
+				}
+			}
+			w.settle()
+			got := w.bodies(queueARN("q.fifo"))
+			for n := range told {
+				if !slices.Contains(got, fmt.Sprint(n)) {
+					t.Errorf("message %d was not delivered", n)
+				}
+			}
+			if archived := len(w.archived(topic)); days > 0 && archived != len(told) {
+				t.Errorf("%d messages are in the archive, %d were published", archived, len(told))
+			}
+		})
+	}
+}
+
+// archived is what a topic's archive holds.
+func (w *world) archived(t *Topic) (out []journal.Record) {
+	w.t.Helper()
+	r, err := w.e.current(w.t.Context())
+	must(w.t, err)
+	f, err := w.e.fifo(w.t.Context(), r, t.ID)
+	must(w.t, err)
+	for rec, err := range f.archive.Read(w.t.Context(), 0) {
+		must(w.t, err)
+		out = append(out, rec)
+	}
+	return out
+}
