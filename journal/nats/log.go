@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	client "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -30,9 +31,14 @@ type state struct {
 	mu    sync.Mutex
 	last  uint64 // the last message of r.NAME, 0 if it is to be looked up
 	first journal.Seq
+	gone  map[uint64]time.Time // when it was deleted, for a while
 	next  journal.Seq
 	size  int64
 }
+
+// lag is how long the servers that follow a leader may take to remove what was
+// removed there. Reads are served by any of them.
+const lag = 10 * time.Second
 
 type log struct {
 	j *Journal
@@ -85,8 +91,11 @@ func (l *log) check(ctx context.Context) error {
 func (l *log) mark(ctx context.Context) (uint64, error) {
 	msg := client.NewMsg(l.j.subject("r", l.s.name))
 	msg.Header.Set(markHeader, strconv.FormatInt(l.s.term, 10))
-	ack, err := l.j.js.PublishMsg(ctx, msg)
-	if err != nil {
+	var ack *jetstream.PubAck
+	if err := l.j.ask(ctx, func(ctx context.Context) (err error) { // another mark does no harm
+		ack, err = l.j.js.PublishMsg(ctx, msg)
+		return err
+	}); err != nil {
 		return 0, wording(err)
 	}
 	l.appended(ack.Sequence, ack.Sequence)
@@ -103,8 +112,8 @@ func (l *log) appended(last, next uint64) {
 // resync looks up the last message, and that the log is still its owner's; in
 // this order, or one could append behind another's back.
 func (l *log) resync(ctx context.Context) error {
-	msg, err := l.j.stream.GetLastMsgForSubject(ctx, l.j.subject("r", l.s.name))
-	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+	msg, err := l.j.last(ctx, l.j.subject("r", l.s.name))
+	if err != nil {
 		return err
 	}
 	if err := l.check(ctx); err != nil {
@@ -159,7 +168,7 @@ func (l *log) forget() {
 // publish publishes the records behind the last message, all or none, and
 // returns the sequence of the last.
 func (l *log) publish(ctx context.Context, records [][]byte) (uint64, error) {
-	subject, id := l.j.subject("r", l.s.name), nuid.Next()
+	subject, id, over := l.j.subject("r", l.s.name), nuid.Next(), l.j.link.Load()
 	size := int64(0)
 	for i, r := range records {
 		msg := &client.Msg{Subject: subject, Data: r, Header: client.Header{}}
@@ -180,7 +189,7 @@ func (l *log) publish(ctx context.Context, records [][]byte) (uint64, error) {
 		if len(records) > 1 {
 			msg.Header.Set("Nats-Batch-Commit", "1")
 		}
-		seq, err := l.request(ctx, msg)
+		seq, err := l.request(ctx, over, msg)
 		if err == nil {
 			l.grow(size)
 		}
@@ -195,10 +204,12 @@ func (l *log) grow(n int64) {
 	l.s.size = max(0, l.s.size+n)
 }
 
-// request publishes a message and returns its sequence.
-func (l *log) request(ctx context.Context, msg *client.Msg) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
+// request publishes a message and returns its sequence. over is the link that
+// was there before anything of the append went out.
+func (l *log) request(ctx context.Context, over *link, msg *client.Msg) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
 	defer cancel()
+	defer context.AfterFunc(over.ctx, cancel)()
 	reply, err := l.j.nc.RequestMsgWithContext(ctx, msg)
 	if err != nil {
 		return 0, err
@@ -233,16 +244,16 @@ func (l *log) read(ctx context.Context, from journal.Seq, yield func(journal.Rec
 	if err := l.check(ctx); err != nil {
 		return err
 	}
-	end, err := l.j.stream.GetLastMsgForSubject(ctx, l.j.subject("r", l.s.name))
-	if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && journal.Seq(end.Sequence) < from {
-		return nil
-	}
-	if err != nil {
+	end, err := l.j.last(ctx, l.j.subject("r", l.s.name))
+	if err != nil || end == nil || journal.Seq(end.Sequence) < from {
 		return err
 	}
-	c, err := l.j.stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{l.j.subject("r", l.s.name)},
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: uint64(max(from, 1))})
-	if err != nil {
+	var c jetstream.Consumer
+	if err := l.j.ask(ctx, func(ctx context.Context) (err error) {
+		c, err = l.j.stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{l.j.subject("r", l.s.name)},
+			DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: uint64(max(from, 1))})
+		return err
+	}); err != nil {
 		return err
 	}
 	msgs, err := c.Messages()
@@ -262,7 +273,7 @@ func (l *log) read(ctx context.Context, from journal.Seq, yield func(journal.Rec
 		if at.Sequence.Stream > end.Sequence {
 			return nil
 		}
-		if msg.Headers().Get(markHeader) == "" && !l.trimmed(journal.Seq(at.Sequence.Stream)) &&
+		if msg.Headers().Get(markHeader) == "" && !l.removed(at.Sequence.Stream) &&
 			!yield(journal.Record{Seq: journal.Seq(at.Sequence.Stream), Data: append([]byte{}, msg.Data()...)}) {
 			return nil
 		}
@@ -272,10 +283,32 @@ func (l *log) read(ctx context.Context, from journal.Seq, yield func(journal.Rec
 	}
 }
 
-func (l *log) trimmed(seq journal.Seq) bool {
+// removed tells whether a record was removed, though the server that was asked
+// may still have it.
+func (l *log) removed(seq uint64) bool {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
-	return seq < l.s.first
+	_, gone := l.s.gone[seq]
+	return gone || journal.Seq(seq) < l.s.first
+}
+
+// remove notes that records are deleted, and forgets those that are by now
+// everywhere.
+func (l *log) remove(seqs map[uint64]bool) {
+	now := time.Now()
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	if l.s.gone == nil {
+		l.s.gone = map[uint64]time.Time{}
+	}
+	for seq, at := range l.s.gone {
+		if now.Sub(at) > lag {
+			delete(l.s.gone, seq)
+		}
+	}
+	for seq := range seqs {
+		l.s.gone[seq] = now
+	}
 }
 
 func (l *log) Get(ctx context.Context, seqs ...journal.Seq) ([]journal.Record, error) {
@@ -305,11 +338,14 @@ func (l *log) Get(ctx context.Context, seqs ...journal.Seq) ([]journal.Record, e
 }
 
 // get returns the message of a record of this log, nil if there is none.
-func (l *log) get(ctx context.Context, seq journal.Seq) (*jetstream.RawStreamMsg, error) {
+func (l *log) get(ctx context.Context, seq journal.Seq) (msg *jetstream.RawStreamMsg, err error) {
 	if seq == 0 {
 		return nil, nil
 	}
-	msg, err := l.j.stream.GetMsg(ctx, uint64(seq))
+	err = l.j.ask(ctx, func(ctx context.Context) (err error) {
+		msg, err = l.j.stream.GetMsg(ctx, uint64(seq))
+		return err
+	})
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, nil
 	}
@@ -356,11 +392,13 @@ func (l *log) Delete(ctx context.Context, seqs ...journal.Seq) error {
 				}
 				continue
 			}
-			if err := l.j.stream.DeleteMsg(ctx, seq); err != nil && !errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
+			err = l.j.ask(ctx, func(ctx context.Context) error { return l.j.stream.DeleteMsg(ctx, seq) })
+			if err != nil && !errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
 				return wording(err)
 			}
 			l.grow(-int64(len(msg.Data)))
 		}
+		l.remove(gone)
 		return nil
 	})
 }
@@ -379,7 +417,7 @@ func (l *log) Trim(ctx context.Context, first journal.Seq) error {
 		if first <= 1 {
 			return nil
 		}
-		err := l.j.stream.Purge(ctx, jetstream.WithPurgeSubject(l.j.subject("r", l.s.name)), jetstream.WithPurgeSequence(uint64(first)))
+		err := l.j.purge(ctx, l.j.subject("r", l.s.name), jetstream.WithPurgeSequence(uint64(first)))
 		if err != nil {
 			return wording(err)
 		}

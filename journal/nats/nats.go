@@ -26,6 +26,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	client "github.com/nats-io/nats.go"
@@ -56,6 +57,7 @@ type Journal struct {
 	prefix string // of subjects
 
 	failed chan error
+	link   atomic.Pointer[link]
 	use    sync.RWMutex
 	closed bool
 
@@ -63,11 +65,93 @@ type Journal struct {
 	logs map[string]*state
 }
 
+// link is a connection to one server; its context ends when that is lost.
+type link struct {
+	ctx context.Context
+	end context.CancelFunc
+}
+
+// relink ends what waits for an answer over the former connection: there it
+// will not come any more.
+func (j *Journal) relink() {
+	l := &link{}
+	l.ctx, l.end = context.WithCancel(context.Background())
+	if old := j.link.Swap(l); old != nil {
+		old.end()
+	}
+}
+
+// ask does what may be done twice, and again when no answer came: around the
+// election of a leader and the loss of a connection requests get lost.
+func (j *Journal) ask(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
+	defer cancel()
+	for {
+		once, stop := context.WithTimeout(ctx, askTimeout)
+		unlink := context.AfterFunc(j.link.Load().ctx, stop)
+		err := do(once)
+		unlink()
+		stop()
+		if !unanswered(err) || j.nc.IsClosed() {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(askPause):
+		}
+	}
+}
+
+// unanswered tells whether a request got no answer, so that another may; that a
+// leader is being elected is none.
+func unanswered(err error) bool {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode == codeNoSystem || api.ErrorCode == codeNotLeader
+	}
+	for _, lost := range []error{context.DeadlineExceeded, context.Canceled, client.ErrTimeout, client.ErrNoResponders, jetstream.ErrNoStreamResponse} {
+		if errors.Is(err, lost) {
+			return true
+		}
+	}
+	return false
+}
+
+// last returns the last message of a subject, nil if there is none.
+func (j *Journal) last(ctx context.Context, subject string) (msg *jetstream.RawStreamMsg, err error) {
+	err = j.ask(ctx, func(ctx context.Context) (err error) {
+		msg, err = j.stream.GetLastMsgForSubject(ctx, subject)
+		return err
+	})
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, nil
+	}
+	return msg, err
+}
+
+// purge removes the messages of a subject, as the options say.
+func (j *Journal) purge(ctx context.Context, subject string, o ...jetstream.StreamPurgeOpt) error {
+	return j.ask(ctx, func(ctx context.Context) error {
+		return j.stream.Purge(ctx, append(o, jetstream.WithPurgeSubject(subject))...)
+	})
+}
+
 // needPayload is how big a message must be allowed to be.
 const needPayload = journal.MaxRecord + 64<<10
 
 // setupTimeout bounds what Open does.
 const setupTimeout = 15 * time.Second
+
+// ackTimeout bounds the wait for an acknowledgement, during which the log takes
+// nothing else. The leader that was to give it may be gone.
+const ackTimeout = 5 * time.Second
+
+const (
+	// askTimeout is how long an answer may take before another is asked for.
+	askTimeout = 2 * time.Second
+	askPause   = 50 * time.Millisecond
+)
 
 // Open connects to the servers of a URL "nats://host:port[,host…]".
 func Open(url string, o Options) (*Journal, error) {
@@ -79,11 +163,13 @@ func Open(url string, o Options) (*Journal, error) {
 	if o.Credentials != "" {
 		opts = append(opts, client.UserCredentials(o.Credentials))
 	}
-	nc, err := client.Connect(url, opts...)
+	j := &Journal{prefix: strings.ToLower(o.Stream), failed: make(chan error, 1), logs: map[string]*state{}}
+	j.relink()
+	nc, err := client.Connect(url, append(opts, client.DisconnectErrHandler(func(*client.Conn, error) { j.relink() }))...)
 	if err != nil {
 		return nil, fmt.Errorf("journal: no NATS server answers at %s: %w", url, err)
 	}
-	j := &Journal{nc: nc, prefix: strings.ToLower(o.Stream), failed: make(chan error, 1), logs: map[string]*state{}}
+	j.nc = nc
 	if err := j.setUp(o); err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("journal on %s: %w", url, err)
@@ -100,17 +186,22 @@ func (j *Journal) setUp(o Options) (err error) {
 	if j.js, err = jetstream.New(j.nc); err != nil {
 		return err
 	}
-	if _, err := j.js.AccountInfo(ctx); err != nil {
+	if err := j.ask(ctx, func(ctx context.Context) error {
+		_, err := j.js.AccountInfo(ctx)
+		return err
+	}); err != nil {
 		if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
 			return fmt.Errorf("JetStream is off there: start the server with -js, or enable it for the account: %w", err)
 		}
 		return fmt.Errorf("JetStream does not answer: %w", err)
 	}
-	j.stream, err = j.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-		Name: o.Stream, Subjects: []string{j.prefix + ".>"}, Storage: jetstream.FileStorage, Replicas: o.Replicas,
-		MaxBytes: o.MaxBytes, Discard: jetstream.DiscardNew, AllowAtomicPublish: true, MaxMsgs: -1,
-	})
-	if err != nil {
+	if err := j.ask(ctx, func(ctx context.Context) (err error) {
+		j.stream, err = j.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+			Name: o.Stream, Subjects: []string{j.prefix + ".>"}, Storage: jetstream.FileStorage, Replicas: o.Replicas,
+			MaxBytes: o.MaxBytes, Discard: jetstream.DiscardNew, AllowAtomicPublish: true, MaxMsgs: -1,
+		})
+		return err
+	}); err != nil {
 		return fmt.Errorf("stream %s with %d replicas: %w", o.Stream, o.Replicas, err)
 	}
 	if !j.stream.CachedInfo().Config.AllowAtomicPublish {
@@ -145,11 +236,8 @@ type meta struct {
 }
 
 func (j *Journal) meta(ctx context.Context, name string) (m meta, err error) {
-	msg, err := j.stream.GetLastMsgForSubject(ctx, j.subject("m", name))
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return m, nil
-	}
-	if err != nil {
+	msg, err := j.last(ctx, j.subject("m", name))
+	if err != nil || msg == nil {
 		return m, err
 	}
 	m.seq = msg.Sequence
@@ -166,7 +254,7 @@ func (j *Journal) setMeta(ctx context.Context, name string, old, m meta) error {
 	if err != nil {
 		return wording(err)
 	}
-	return j.stream.Purge(ctx, jetstream.WithPurgeSubject(j.subject("m", name)), jetstream.WithPurgeSequence(ack.Sequence))
+	return j.purge(ctx, j.subject("m", name), jetstream.WithPurgeSequence(ack.Sequence))
 }
 
 // Open implements journal.Journal.
@@ -225,7 +313,11 @@ func (j *Journal) Names(ctx context.Context, prefix string) ([]string, error) {
 		return nil, err
 	}
 	defer leave()
-	info, err := j.stream.Info(ctx, jetstream.WithSubjectFilter(j.prefix+".m.>"))
+	var info *jetstream.StreamInfo
+	err = j.ask(ctx, func(ctx context.Context) (err error) {
+		info, err = j.stream.Info(ctx, jetstream.WithSubjectFilter(j.prefix+".m.>"))
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -275,7 +367,7 @@ func (j *Journal) Drop(ctx context.Context, name string, term int64) error {
 		delete(j.logs, name)
 	}
 	j.mu.Unlock()
-	return j.stream.Purge(ctx, jetstream.WithPurgeSubject(j.subject("r", name)))
+	return j.purge(ctx, j.subject("r", name))
 }
 
 // Failed implements journal.Journal: a cluster may always come back.
@@ -305,6 +397,12 @@ const (
 	codeNoMemory       = 10028
 	codeNoStorage      = 10047
 	codeStreamRejected = 10077
+)
+
+// Codes of the server that say that there is no leader at the moment.
+const (
+	codeNoSystem  = 10008
+	codeNotLeader = 10009
 )
 
 // wording gives an answer of the server its name in the contract.
