@@ -21,6 +21,7 @@ type disk struct {
 	vfs.FS
 	dir   string
 	fail  func(error) error // takes errors that nothing survives
+	owed  func() int64      // bytes that are to be written whatever is removed; the committer's
 	dream *vfs.MemFS
 
 	blocked atomic.Int32 // writes that wait for room
@@ -35,7 +36,8 @@ type disk struct {
 
 const (
 	// keepFree is how much of the disk is left free, so that what makes room can
-	// be done: on small disks it is a tenth.
+	// be done: on small disks it is a tenth. What waits to be flushed comes first,
+	// and needs room besides.
 	keepFree = 512 << 20
 	// checkEvery and checkBytes are how often the free space is looked at.
 	checkEvery = 100 * time.Millisecond
@@ -52,7 +54,8 @@ func full(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// full tells whether there is too little room to accept so many bytes more.
+// full tells whether there is too little room to accept so many bytes more. It is
+// the committer's.
 func (d *disk) full(more int) bool {
 	if d.blocked.Load() > 0 {
 		return true
@@ -66,7 +69,7 @@ func (d *disk) full(more int) bool {
 	}
 	d.checked, d.written, d.scarce = now, 0, false
 	if use, err := d.GetDiskUsage(d.dir); err == nil {
-		d.scarce = use.AvailBytes < min(keepFree, use.TotalBytes/10)
+		d.scarce = use.AvailBytes < min(keepFree, use.TotalBytes/10)+uint64(d.owed())
 	}
 	return d.scarce
 }

@@ -172,6 +172,28 @@ func TestFull(t *testing.T) {
 	}
 }
 
+// TestFullBeforeFlush has the disk fill before anything of it was flushed: what
+// is removed then is flushed last.
+func TestFullBeforeFlush(t *testing.T) {
+	fs := faultfs.New(1)
+	fs.Limit(64 << 20)
+	j := openFaulty(t, fs)
+	l, small := openLog(t, j, "big"), openLog(t, j, "small")
+	filled := make(chan struct{})
+	fs.Inject(func(op faultfs.Op) error {
+		if op.Kind == faultfs.Write && path.Ext(op.Path) == ".sst" {
+			<-filled
+		}
+		return nil
+	})
+	fill(t, l)
+	close(filled)
+	if err := j.Drop(t.Context(), "big", 1); err != nil {
+		t.Fatal(err)
+	}
+	appendUntil(t, small)
+}
+
 // fill appends until the disk is full and returns how many records it took.
 func fill(t *testing.T, l journal.Log) (acked int) {
 	t.Helper()

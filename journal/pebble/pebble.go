@@ -90,7 +90,7 @@ func Open(dir string, o Options) (*Journal, error) {
 		replayed:  map[uint64]int64{},
 		unsettled: map[uint64]bool{},
 	}
-	j.disk = &disk{FS: o.FS, dir: dir, fail: j.fail, dream: vfs.NewMem()}
+	j.disk = &disk{FS: o.FS, dir: dir, fail: j.fail, dream: vfs.NewMem(), owed: func() int64 { return j.wal.Live() }}
 	if err := j.open(dir, o); err != nil {
 		j.release()
 		return nil, fmt.Errorf("journal in %s: %w", dir, err)

@@ -155,6 +155,14 @@ func (l *Log) Sync(appended uint64) error {
 	return nil
 }
 
+// Live is how many bytes the segments have that were not released, of the last
+// one so far. It is Append's, as Next is.
+func (l *Log) Live() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return int64(len(l.live)-1)*l.o.SegmentBytes + l.off
+}
+
 // Release gives up the frames up to count: they are safe elsewhere.
 func (l *Log) Release(count uint64) error {
 	var free []*segment
