@@ -3,6 +3,7 @@ package test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,6 +112,52 @@ func TestEventsIntoStream(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestEventsIntoBusyShard puts more on one shard than it takes in a second: what
+// it refuses comes later, all of it.
+func TestEventsIntoBusyShard(t *testing.T) {
+	p := need(t)
+	ctx := t.Context()
+	const account, size, events = "444444444406", 240_000, 12
+	cfg := aws.Config{Region: "us-east-1", BaseEndpoint: &p.url, Credentials: credentials.NewStaticCredentialsProvider(account, "any", "")}
+	bus, streams := eventbridge.NewFromConfig(cfg), kinesis.NewFromConfig(cfg)
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := streams.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: aws.String("narrow"), ShardCount: aws.Int32(1)})
+	check(err)
+	check(kinesis.NewStreamExistsWaiter(streams).Wait(ctx, &kinesis.DescribeStreamInput{StreamName: aws.String("narrow")}, 20*time.Second,
+		func(o *kinesis.StreamExistsWaiterOptions) { o.MinDelay, o.MaxDelay = 50*time.Millisecond, time.Second }))
+	_, err = bus.PutRule(ctx, &eventbridge.PutRuleInput{Name: aws.String("r"), EventPattern: aws.String(`{"source":["bulk"]}`)})
+	check(err)
+	_, err = bus.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: aws.String("r"), Targets: []ebtypes.Target{
+		{Id: aws.String("s"), Arn: aws.String("arn:aws:kinesis:us-east-1:" + account + ":stream/narrow"), InputPath: aws.String("$.detail")}}})
+	check(err)
+	begin := time.Now()
+	load := strings.Repeat("x", size)
+	for range events / 4 { // as much as a call may have
+		in := &eventbridge.PutEventsInput{}
+		for range 4 {
+			in.Entries = append(in.Entries, ebtypes.PutEventsRequestEntry{Source: aws.String("bulk"), DetailType: aws.String("x"), Detail: aws.String(`{"load":"` + load + `"}`)})
+		}
+		out, err := bus.PutEvents(ctx, in)
+		check(err)
+		if out.FailedEntryCount != 0 {
+			t.Fatalf("%+v", out.Entries)
+		}
+	}
+	follow(t, streams, "narrow", events, func(_ string, r types.Record) {
+		if string(r.Data) != `{"load":"`+load+`"}` {
+			t.Errorf("a record has %d bytes", len(r.Data))
+		}
+	})
+	if took := time.Since(begin); took < time.Second {
+		t.Errorf("a shard took %d bytes in %v: nothing was refused, so this has shown nothing", events*size, took)
+	}
 }
 
 func eventID(t *testing.T, r types.Record) string {

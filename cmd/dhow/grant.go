@@ -8,27 +8,41 @@ import (
 	"github.com/dhowhq/dhow/queue"
 )
 
-// messenger is a service that delivers into queues, and on whose behalf.
+// messenger is a service that delivers into queues, topics and streams, and on
+// whose behalf.
 type messenger struct {
 	service string // such as sns.amazonaws.com
 	source  string // ARN of the topic or the rule
 	role    string // ARN of the role that the rule's target names, "" for none
 }
 
-// refused says why a queue does not take a messenger's messages, nil if it does.
-// Within an account everything is delivered; into another one's queue what the
-// queue's policy lets the service do, or the role.
-func (m messenger) refused(d *queue.Definition) error {
+// receiver is what a messenger delivers into, by an action that its policy is
+// asked about.
+type receiver struct {
+	account string
+	arn     string
+	policy  string // JSON, "" for none
+	action  string // such as sqs:SendMessage
+}
+
+func queueReceiver(d *queue.Definition) receiver {
+	return receiver{d.Account, d.ARN(), d.Policy, "sqs:SendMessage"}
+}
+
+// refused says why a receiver does not take a messenger's messages, nil if it
+// does. Within an account everything is delivered; into what is another one's,
+// what its policy lets the service do, or the role.
+func (m messenger) refused(to receiver) error {
 	from, err := arn.Parse(m.source)
 	if err != nil {
 		return err
 	}
-	if from.Account == d.Account {
+	if from.Account == to.account {
 		return nil
 	}
-	p, err := policy.Parse(d.Policy)
+	p, err := policy.Parse(to.policy)
 	if err != nil { // an empty one too: there is no grant
-		return m.denied(d)
+		return m.denied(to)
 	}
 	facts := map[string][]string{"aws:sourcearn": {m.source}, "aws:sourceaccount": {from.Account}}
 	asked := []policy.Request{{Service: m.service, Facts: facts}}
@@ -37,20 +51,20 @@ func (m messenger) refused(d *queue.Definition) error {
 	}
 	allowed := false
 	for _, r := range asked {
-		r.Action, r.Resource = "sqs:SendMessage", d.ARN()
+		r.Action, r.Resource = to.action, to.arn
 		switch p.Decide(r) {
 		case policy.Deny:
-			return m.denied(d)
+			return m.denied(to)
 		case policy.Allow:
 			allowed = true
 		}
 	}
 	if !allowed {
-		return m.denied(d)
+		return m.denied(to)
 	}
 	return nil
 }
 
-func (m messenger) denied(d *queue.Definition) error {
-	return fmt.Errorf("%s is not authorized to perform: sqs:SendMessage on resource: %s for %s: the queue is another account's, whose policy must allow it", m.service, d.ARN(), m.source)
+func (m messenger) denied(to receiver) error {
+	return fmt.Errorf("%s is not authorized to perform: %s on resource: %s for %s: it is another account's, whose policy must allow it", m.service, to.action, to.arn, m.source)
 }

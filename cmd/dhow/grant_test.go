@@ -32,6 +32,7 @@ func TestRefused(t *testing.T) {
 		{"another service", grant("Allow", events, ""), topics, false},
 		{"everybody, from the topic", grant("Allow", all, `"ArnEquals":{"aws:SourceArn":"`+topic+`"}`), topics, true},
 		{"everybody, from another topic", grant("Allow", all, `"ArnEquals":{"aws:SourceArn":"`+topic+`2"}`), topics, false},
+		{"everybody by another name, from the topic", grant("Allow", `{"AWS":"*"}`, `"ArnLike":{"aws:SourceArn":"`+topic+`"}`), topics, true},
 		{"from the account", grant("Allow", sns, `"StringEquals":{"aws:SourceAccount":"111111111111"}`), topics, true},
 		{"from another account", grant("Allow", sns, `"StringEquals":{"aws:SourceAccount":"333333333333"}`), topics, false},
 		{"denied as well", grant("Allow", sns, "") + "," + grant("Deny", all, `"ArnLike":{"aws:SourceArn":"arn:aws:sns:*:*:t"}`), topics, false},
@@ -45,7 +46,7 @@ func TestRefused(t *testing.T) {
 		if tt.policy != "" {
 			d.Policy = `{"Version":"2012-10-17","Statement":[` + tt.policy + `]}`
 		}
-		if err := tt.by.refused(&d); (err == nil) != tt.want {
+		if err := tt.by.refused(queueReceiver(&d)); (err == nil) != tt.want {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}

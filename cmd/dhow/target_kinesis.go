@@ -48,6 +48,9 @@ func (s streamTarget) Send(ctx context.Context, d bus.Delivery) error {
 	if err != nil {
 		return &delivery.Error{Code: bus.CodeNoResource, Permanent: true, Err: err}
 	}
+	if err := s.refused(ref, d); err != nil {
+		return &delivery.Error{Code: bus.CodeNoPermissions, Permanent: true, Err: err}
+	}
 	key, err := partitionKey(d)
 	if err != nil {
 		return &delivery.Error{Code: bus.CodeInput, Permanent: true, Err: err}
@@ -70,6 +73,16 @@ func (s streamTarget) Send(ctx context.Context, d bus.Delivery) error {
 		return &delivery.Error{Code: bus.CodeClientError, Permanent: true, Err: err}
 	}
 	return err
+}
+
+// refused says why a stream does not take a rule's records. Of one that is not
+// there Put says more.
+func (s streamTarget) refused(ref stream.Ref, d bus.Delivery) error {
+	row, err := s.streams.Describe(ref)
+	if err != nil {
+		return nil
+	}
+	return ruleMessenger(d).refused(receiver{row.Account, row.ARN(), row.Policy, "kinesis:PutRecord"})
 }
 
 func partitionKey(d bus.Delivery) (string, error) {

@@ -9,11 +9,15 @@ import (
 	"github.com/dhowhq/dhow/bus"
 	"github.com/dhowhq/dhow/bus/delivery"
 	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/store"
 	"github.com/dhowhq/dhow/topic"
 )
 
 // topicTarget is a topic.
-type topicTarget struct{ topics *topic.Engine }
+type topicTarget struct {
+	topics *topic.Engine
+	db     *store.DB
+}
 
 // Check implements bus.Target.
 func (topicTarget) Check(cluster.Scope, types.Target) error { return nil }
@@ -22,6 +26,9 @@ func (topicTarget) Check(cluster.Scope, types.Target) error { return nil }
 // refuse their events.
 func (t topicTarget) Send(ctx context.Context, d bus.Delivery) error {
 	arn := *d.Target.Arn
+	if err := t.refused(d); err != nil {
+		return &delivery.Error{Code: bus.CodeNoPermissions, Permanent: true, Err: err}
+	}
 	_, err := t.topics.Publish(ctx, arn, topic.Message{Body: string(d.Input)})
 	switch {
 	case errors.Is(err, topic.ErrNoTopic):
@@ -30,4 +37,19 @@ func (t topicTarget) Send(ctx context.Context, d bus.Delivery) error {
 		return &delivery.Error{Code: bus.CodeClientError, Permanent: true, Err: err}
 	}
 	return err
+}
+
+// refused says why a topic does not take what a rule publishes. Of one that is
+// not there Publish says more.
+func (t topicTarget) refused(d bus.Delivery) error {
+	s, name, _, ok := topic.ParseARN(*d.Target.Arn)
+	if !ok {
+		return nil
+	}
+	var row topic.Topic
+	t.db.View(func(r store.Reader) error { row, ok = topic.Find(r, s, name); return nil })
+	if !ok {
+		return nil
+	}
+	return ruleMessenger(d).refused(receiver{row.Account, row.ARN(), row.Policy, "sns:Publish"})
 }

@@ -25,7 +25,7 @@ func (p *platform) targets() map[string]bus.Target {
 		"ecs":     taskTarget{p.ecs},
 		"kinesis": streamTarget{p.streams},
 		"logs":    groupTarget{p.logstore},
-		"sns":     topicTarget{p.topics},
+		"sns":     topicTarget{p.topics, p.db},
 	}
 }
 
@@ -48,7 +48,7 @@ func (q queueTarget) Send(ctx context.Context, d bus.Delivery) error {
 	if d.Target.SqsParameters != nil {
 		m.Group = text(d.Target.SqsParameters.MessageGroupId)
 	}
-	return q.post(ctx, *d.Target.Arn, messenger{eventsService, d.RuleARN, text(d.Target.RoleArn)}, m)
+	return q.post(ctx, *d.Target.Arn, ruleMessenger(d), m)
 }
 
 // deadLetter is bus.Config.DeadLetter.
@@ -68,12 +68,17 @@ func (q queueTarget) deadLetter(ctx context.Context, arn string, body []byte, at
 // eventsService is how policies name EventBridge.
 const eventsService = "events.amazonaws.com"
 
+// ruleMessenger brings what a rule has for its target.
+func ruleMessenger(d bus.Delivery) messenger {
+	return messenger{eventsService, d.RuleARN, text(d.Target.RoleArn)}
+}
+
 func (q queueTarget) post(ctx context.Context, arn string, by messenger, m queue.Message) error {
 	to, err := q.queues.QueueByARN(arn)
 	if err != nil {
 		return delivery.Permanent(bus.CodeNoResource, "the queue %s does not exist", arn)
 	}
-	if err := by.refused(&to.Definition); err != nil {
+	if err := by.refused(queueReceiver(&to.Definition)); err != nil {
 		return &delivery.Error{Code: bus.CodeNoPermissions, Permanent: true, Err: err}
 	}
 	sent, err := to.Send(ctx, m)

@@ -43,7 +43,7 @@ func (p *platform) sendToQueue(ctx context.Context, queueARN string, m topic.Que
 		return delivery.Permanent("", "the queue %s does not exist", queueARN)
 	}
 	const service = "sns.amazonaws.com"
-	if err := (messenger{service: service, source: m.Topic}).refused(&q.Definition); err != nil {
+	if err := (messenger{service: service, source: m.Topic}).refused(queueReceiver(&q.Definition)); err != nil {
 		return &delivery.Error{Permanent: true, Err: err}
 	}
 	out := queue.Message{Body: m.Body, Trace: m.Trace, Group: m.Group, Dedup: m.Dedup, Sender: service}

@@ -95,7 +95,9 @@ func (p Principal) names(r Request) bool {
 		return true
 	}
 	if r.Service != "" {
-		return slices.Contains(p.Of["Service"], r.Service)
+		// {"AWS": "*"} is everyone, as "*" is: policies that let topics send to
+		// queues are often written so.
+		return slices.Contains(p.Of["Service"], r.Service) || slices.Contains(p.Of["AWS"], "*")
 	}
 	return slices.ContainsFunc(p.Of["AWS"], func(who string) bool {
 		if who == "*" || who == r.Account || r.Principal != "" && (who == r.Principal || who == roleOf(r.Principal)) {
