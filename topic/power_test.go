@@ -1,9 +1,12 @@
 package topic
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/dhowhq/dhow/journal"
 	"github.com/dhowhq/dhow/journal/faultfs"
@@ -65,6 +68,61 @@ func TestPowerLoss(t *testing.T) {
 				t.Errorf("%d messages are in the archive, %d were published", archived, len(told))
 			}
 		})
+	}
+}
+
+// TestPowerLossUnderLoad cuts it while publishers publish, to topics with and
+// without a subscriber: what was acknowledged to them is a duplicate, and of
+// what is a duplicate nothing is lost.
+func TestPowerLossUnderLoad(t *testing.T) {
+	for seed := range uint64(8) {
+		w := newWorld(t)
+		w.onDisk(seed)
+		w.start()
+		topics := []*Topic{w.topic("heard.fifo", fifoTopic), w.topic("unheard.fifo", fifoTopic), w.topic("kept.fifo", fifoTopic, func(t *Topic) { t.ArchiveDays = 1 })}
+		w.subscribe(topics[0], SQS, queueARN("heard.fifo"))
+		w.subscribe(topics[2], SQS, queueARN("kept.fifo"))
+		message := func(n int) Message { return Message{Body: fmt.Sprint(n), Group: "g", Dedup: fmt.Sprint(n)} }
+		told := make([][]Published, len(topics))
+		for range 3 {
+			e := w.e
+			ctx, cancel := context.WithCancel(t.Context())
+			var publishers sync.WaitGroup
+			for i, topic := range topics {
+				publishers.Go(func() {
+					for ctx.Err() == nil {
+						out, err := e.Publish(ctx, topic.ARN(), message(len(told[i])))
+						if err != nil {
+							return // nobody knows what became of it
+						}
+						told[i] = append(told[i], out...)
+					}
+				})
+			}
+			time.Sleep(time.Duration(3+seed) * time.Millisecond) // of publishing, before the loss in the midst of it
+			cancel()                                             // none begins another one; those under way go on
+			w.die()
+			publishers.Wait()
+			for i, topic := range topics {
+				for n, first := range told[i] {
+					if again := w.publish(topic, message(n))[0]; again != first {
+						t.Fatalf("seed %d: message %d of %d of %s was published as %v, and again as %v", seed, n, len(told[i]), topic.Name, first, again)
+					}
+				}
+				told[i] = append(told[i], w.publish(topic, message(len(told[i])))...) // and what was under way
+			}
+		}
+		w.settle()
+		for _, i := range []int{0, 2} {
+			got := map[string]bool{}
+			for _, body := range w.bodies(queueARN(topics[i].Name)) {
+				got[body] = true
+			}
+			if len(got) != len(told[i]) {
+				t.Errorf("seed %d: %d messages of %s were delivered, %d were published", seed, len(got), topics[i].Name, len(told[i]))
+			}
+		}
+		w.stop()
 	}
 }
 
