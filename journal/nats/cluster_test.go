@@ -76,3 +76,14 @@ func TestServerLost(t *testing.T) {
 		t.Errorf("%d records of %d are missing", len(want), 2*len(acked))
 	}
 }
+
+// TestOpenWithoutLeader opens a journal while the cluster elects its leader.
+func TestOpenWithoutLeader(t *testing.T) {
+	c := natstest.StartCluster(t)
+	c.Stop(c.Leader(""))
+	j, err := nats.Open(c.URL(), nats.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.Close()
+}

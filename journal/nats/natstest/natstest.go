@@ -109,6 +109,17 @@ func (c *Cluster) URL() string {
 // Size is the number of servers.
 func (c *Cluster) Size() int { return len(c.servers) }
 
+// Leader is the server that leads a stream, or the cluster where stream is ""; -1
+// while none does.
+func (c *Cluster) Leader(stream string) int {
+	for i, s := range c.servers {
+		if stream == "" && s.JetStreamIsLeader() || stream != "" && s.JetStreamIsStreamLeader("$G", stream) {
+			return i
+		}
+	}
+	return -1
+}
+
 // Stop ends server i in order.
 func (c *Cluster) Stop(i int) { stop(c.servers[i]) }
 
