@@ -129,16 +129,17 @@ func (p *platform) start(listen string) error {
 	if err := p.cmd.Start(); err != nil {
 		return err
 	}
+	p.done = make(chan error, 1)
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		p.cmd.Wait()
+		p.done <- nil // who stops it then need not wait
 		return fmt.Errorf("dhow up ended: %s", p.errs)
 	}
 	var ms int
 	if _, err := fmt.Sscanf(line, "dhow ready in %d ms at %s\n", &ms, &p.url); err != nil {
 		return fmt.Errorf("ready line %q: %w", line, err)
 	}
-	p.done = make(chan error, 1)
 	go func() { p.done <- p.cmd.Wait() }()
 	return nil
 }
