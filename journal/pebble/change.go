@@ -15,7 +15,8 @@ type change struct {
 	ops        []byte
 	count      uint32
 	durability journal.Durability
-	makesRoom  bool // it is done even when the disk is all but full
+	makesRoom  bool   // it is done even when the disk is all but full
+	log        uint64 // the id of the log that gets records, 0 for none
 
 	state atomic.Int32 // one of the below
 	done  chan error   // gets the outcome, has room for it

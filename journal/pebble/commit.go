@@ -42,14 +42,15 @@ type committer struct {
 	timer    *time.Timer
 
 	workers sync.WaitGroup
-	frame   []byte // this and what follows are the writer's
+	frame   []byte           // this and what follows are the writer's
+	fresh   map[uint64]int64 // bytes by log since the last segment was full
 
 	madeRoom  time.Time
 	unflushed bool // changes went in since then
 }
 
 func newCommitter(j *Journal) *committer {
-	c := &committer{j: j, syncs: make(chan struct{}, 1), ended: make(chan struct{}), written: j.wal.Replayed()}
+	c := &committer{j: j, syncs: make(chan struct{}, 1), ended: make(chan struct{}), written: j.wal.Replayed(), fresh: map[uint64]int64{}}
 	c.wake.L = &c.mu
 	c.timer = time.AfterFunc(time.Hour, c.wakeSyncer)
 	c.timer.Stop()
@@ -223,6 +224,7 @@ func (c *committer) encode(group []*change) []byte {
 	count := note.count
 	for _, ch := range group {
 		c.frame = append(c.frame, ch.ops...)
+		c.fresh[ch.log] += int64(len(ch.ops))
 		count += ch.count
 	}
 	batchrepr.SetCount(c.frame[wal.HeaderSize:], count)

@@ -66,26 +66,13 @@ func options(j *Journal, cache *pdb.Cache) *pdb.Options {
 	for i := range o.Levels { // a block is a write
 		o.Levels[i].BlockSize = blockBytes
 	}
-	o.Experimental.SpanPolicyFunc = apart
+	o.Experimental.SpanPolicyFunc = j.apart
 	return o
 }
 
 // blockBytes is the size of a table's blocks. Each is written by itself, and
 // records are mostly read in their order.
 const blockBytes = 32 << 10
-
-// apart has no table hold records beside other keys. Those are written again and
-// again: with them every table would overlap all that were flushed before, which
-// would have to be merged, while new records follow the old ones.
-func apart(start []byte) (policy pdb.SpanPolicy, end []byte, err error) {
-	switch {
-	case start[0] < prefixRecord:
-		end = []byte{prefixRecord}
-	case start[0] == prefixRecord:
-		end = []byte{prefixRecord + 1}
-	}
-	return policy, end, nil
-}
 
 // logger passes on what Pebble says.
 type logger struct{ j *Journal }

@@ -82,7 +82,7 @@ func (l *log) append(d journal.Durability, records [][]byte) (ch *change, first,
 		size += recordKeyLen + operationSize + len(r)
 	}
 	ch = newChange(d, size)
-	ch.makesRoom = makesRoom
+	ch.makesRoom, ch.log = makesRoom, s.head.id
 	if reserved > 0 {
 		ch.set(idKey(prefixNumbers, s.head.id), uint64Value(uint64(reserved)))
 	}

@@ -60,6 +60,9 @@ type Journal struct {
 	flushes   sync.WaitGroup  // goroutines that wait for a flush
 	closing   chan struct{}
 
+	segment int64                    // bytes
+	large   atomic.Pointer[[]uint64] // ids of the logs that get tables of their own, in order
+
 	mu       sync.Mutex
 	logs     map[string]*state // those in use
 	nextID   uint64
@@ -90,6 +93,8 @@ func Open(dir string, o Options) (*Journal, error) {
 		replayed:  map[uint64]int64{},
 		unsettled: map[uint64]bool{},
 	}
+	j.segment = o.SegmentBytes
+	j.large.Store(new([]uint64))
 	j.disk = &disk{FS: o.FS, dir: dir, fail: j.fail, dream: vfs.NewMem(), owed: func() int64 { return j.wal.Live() }}
 	if err := j.open(dir, o); err != nil {
 		j.release()
@@ -207,8 +212,9 @@ func (j *Journal) settle(applied uint64) {
 }
 
 // flush brings what is in the frames up to last to the database's files and
-// gives the frames up.
+// gives the frames up. It is the committer's.
 func (j *Journal) flush(last uint64) {
+	j.large.Store(j.commit.weigh(j.segment))
 	j.whenFlushed(func() { j.forget(last) })
 }
 
