@@ -155,70 +155,62 @@ func plain(b []byte) int {
 	return n
 }
 
+// unescaped is what stands for a character after a backslash, zero for none.
+var unescaped = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
+// escaped reads a string that has an escape at s.i. Escapes stand close together
+// in most such strings, which hold JSON, so it goes byte by byte.
 func (s *scanner) escaped(start int) ([]byte, error) {
-	s.buf = append(s.buf[:0], s.b[start:s.i]...)
-	for {
-		n := plain(s.b[s.i:])
-		s.buf = append(s.buf, s.b[s.i:s.i+n]...)
-		if s.i += n; s.i >= len(s.b) {
-			return nil, s.invalid()
-		}
+	if rest := len(s.b) - start; cap(s.buf) < rest {
+		s.buf = make([]byte, rest) // no string is longer than its escaped form
+	}
+	out := s.buf[:cap(s.buf)]
+	n := copy(out, s.b[start:s.i])
+	for s.i < len(s.b) {
 		c := s.b[s.i]
 		switch {
 		case c == '"':
 			s.i++
-			if !utf8.Valid(s.buf) {
+			if !utf8.Valid(out[:n]) {
 				return nil, broken("The request body is not valid UTF-8 at byte %d", start)
 			}
-			return s.buf, nil
+			return out[:n], nil
 		case c < 0x20:
 			return nil, s.invalid()
 		case c != '\\':
-			s.buf = append(s.buf, c)
 			s.i++
+		case s.i+1 < len(s.b) && unescaped[s.b[s.i+1]] != 0:
+			c = unescaped[s.b[s.i+1]]
+			s.i += 2
 		default:
-			if err := s.escape(); err != nil {
+			r, err := s.unicode()
+			if err != nil {
 				return nil, err
 			}
+			n += utf8.EncodeRune(out[n:], r)
+			continue
 		}
+		out[n] = c
+		n++
 	}
+	return nil, s.invalid()
 }
 
-func (s *scanner) escape() error {
-	s.i++
-	if s.i >= len(s.b) {
-		return s.invalid()
-	}
-	c := s.b[s.i]
-	switch c {
-	case '"', '\\', '/':
-	case 'b':
-		c = '\b'
-	case 'f':
-		c = '\f'
-	case 'n':
-		c = '\n'
-	case 'r':
-		c = '\r'
-	case 't':
-		c = '\t'
-	case 'u':
+// unicode reads an escape by number; a pair of surrogates is one character.
+func (s *scanner) unicode() (rune, error) {
+	if s.i+1 >= len(s.b) || s.b[s.i+1] != 'u' {
 		s.i++
-		r, ok := s.hex4()
-		if !ok {
-			return s.invalid()
-		}
-		if utf16.IsSurrogate(r) {
-			r = s.surrogate(r)
-		}
-		s.buf = utf8.AppendRune(s.buf, r)
-		return nil
-	default:
-		return s.invalid()
+		return 0, s.invalid()
 	}
-	s.buf = append(s.buf, c)
-	s.i++
-	return nil
+	s.i += 2
+	r, ok := s.hex4()
+	if !ok {
+		return 0, s.invalid()
+	}
+	if utf16.IsSurrogate(r) {
+		r = s.surrogate(r)
+	}
+	return r, nil
 }
 
 // surrogate reads the second half of a pair; a lone half is U+FFFD.
