@@ -54,7 +54,7 @@ func plain(err error) error {
 	switch {
 	case errors.As(err, &call) && errors.As(err, &said):
 		return errors.New(strings.Replace(err.Error(), call.Error(), said.ErrorCode()+": "+said.ErrorMessage(), 1))
-	case errors.As(err, &dial) && dial.Op == "dial" && errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &dial) && dial.Op == "dial":
 		return fmt.Errorf("no platform answers at %s: start one with `dhow up`, or set AWS_ENDPOINT_URL", newClient().url)
 	}
 	return err

@@ -21,6 +21,7 @@ func TestPlain(t *testing.T) {
 	}{
 		{fmt.Errorf("queue q: %w", said), "queue q: QueueDoesNotExist: The specified queue does not exist."},
 		{&smithy.OperationError{ServiceID: "SQS", OperationName: "ListQueues", Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}, "no platform answers at "},
+		{&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host"}}, "no platform answers at "},
 		{other, "other"},
 	} {
 		if got := plain(c.err).Error(); !strings.HasPrefix(got, c.want) {
