@@ -55,6 +55,8 @@ func (p *platform) matchJournal(ctx context.Context) error {
 	switch {
 	case said != "" && of != state.Value:
 		return fmt.Errorf("the journal %s has another platform's messages: give the --data-dir or --etcd-endpoints that it was used with, or another --journal", p.journalPlace())
+	case usedID != "" && usedID != id && !p.cmd.NewJournal && usedAt == p.journalPlace():
+		return fmt.Errorf("the messages of this state were in another journal in the place of %s: bring that back, give the same --journal as before, or leave them behind with --new-journal", usedAt)
 	case usedID != "" && usedID != id && !p.cmd.NewJournal:
 		return fmt.Errorf("the messages of this state are in the journal %s, not in %s: give the same --journal as before, or leave them behind with --new-journal", usedAt, p.journalPlace())
 	case id == "":
