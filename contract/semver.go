@@ -1,0 +1,63 @@
+package contract
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/Masterminds/semver/v3"
+)
+
+// Bump is how much of a semantic version a change of a schema moves.
+type Bump int
+
+const (
+	Same  Bump = iota // the very same text
+	Patch             // documentation, form and what else no reader or writer notices
+	Minor             // every version of the same major reads every other
+	Major             // some version cannot read some other
+)
+
+// ErrVersion is a text that is no semantic version of three numbers.
+var ErrVersion = errors.New("not a semantic version: MAJOR.MINOR.PATCH, three numbers, as in 1.4.0")
+
+// ParseVersion reads MAJOR.MINOR.PATCH. Pre-releases, build marks, dates and
+// leading zeros or v are refused with [ErrVersion]: a schema version is out or
+// it is not.
+func ParseVersion(s string) (*semver.Version, error) {
+	v, err := semver.StrictNewVersion(s)
+	if err != nil || v.Prerelease() != "" || v.Metadata() != "" {
+		return nil, fmt.Errorf("%q is %w", s, ErrVersion)
+	}
+	return v, nil
+}
+
+// BumpOf is the smallest right bump from the last of the versions of one major,
+// oldest first, to next: readers may ask for ^1, so what some version of the
+// major cannot read, or what cannot read it, is major.
+func BumpOf(next Schema, major []Version) Bump {
+	last := major[len(major)-1]
+	switch {
+	case next.Source().Text == last.Source().Text:
+		return Same
+	case len(Check(FullAll, next, major)) > 0:
+		return Major
+	case next.Canonical() == last.Canonical():
+		return Patch
+	}
+	return Minor
+}
+
+// After is the version that a bump of v leads to.
+func (b Bump) After(v *semver.Version) semver.Version {
+	switch b {
+	case Patch:
+		return v.IncPatch()
+	case Minor:
+		return v.IncMinor()
+	case Major:
+		return v.IncMajor()
+	}
+	return *v
+}
+
+func (b Bump) String() string { return [...]string{"none", "patch", "minor", "major"}[b] }
