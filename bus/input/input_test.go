@@ -70,7 +70,7 @@ func TestTemplate(t *testing.T) {
 		`"<aws.events.rule-name> triggered"`:                                            `"r triggered"`,
 		`{"arn": <aws.events.rule-arn>, "at": <aws.events.event.ingestion-time>}`:       `{"arn":"arn:aws:events:us-east-1:111122223333:rule/r","at":"2023-11-14T22:13:20.123Z"}`,
 		`{"e": <aws.events.event>}`:                                                     `{"e":{"version":"0","id":"1","detailType":"core.update-account-command","source":"src","account":"111122223333","time":"2024-01-02T03:04:05Z","region":"us-east-1","resources":[]}}`,
-		`"a < b and <unknown> stays"`:                                                   `"a < b and <unknown> stays"`,
+		`"a < b and c > d stays"`:                                                       `"a < b and c > d stays"`,
 	} {
 		if got := apply(t, Spec{Template: &template, Paths: paths}); got != want {
 			t.Errorf("%s:\n got %s\nwant %s", template, got, want)
@@ -100,6 +100,10 @@ func TestCheck(t *testing.T) {
 		{Spec{Path: text("$.a[?(@.x)]")}, "InputPath for target t1 is invalid"},
 		{Spec{Template: text("plain <x>"), Paths: map[string]string{"x": "$.a"}}, "Invalid InputTemplate for target t1 : "},
 		{Spec{Template: text(`{"a": "<x>}`), Paths: map[string]string{"x": "$.a"}}, "Invalid InputTemplate for target t1 : "},
+		{Spec{Template: text(`{"a": <x>, "b": "<y> and <z>"}`), Paths: map[string]string{"x": "$.a"}}, "InputTemplate for target t1 contains invalid placeholder y."},
+		{Spec{Template: text(`"<aws.events.event.source>"`)}, "InputTemplate for target t1 contains invalid placeholder aws.events.event.source."},
+		{Spec{Template: text(`[<aws.events.event.json>]`)}, "InputTemplate for target t1 contains placeholder aws.events.event.json valid only for JSON template."},
+		{Spec{Template: text(`"it was <aws.events.event.json>"`)}, "InputTemplate for target t1 contains placeholder aws.events.event.json valid only for JSON template."},
 		{Spec{Template: text(`"x"`), Paths: map[string]string{"aws.x": "$.a"}}, "InputPathsMap for target t1 defines aws.x"},
 		{Spec{Template: text(`"x"`), Paths: many}, "InputPathsMap for target t1 has more than 100"},
 	} {
