@@ -169,7 +169,7 @@ func (s Spec) transform(e Event) ([]byte, error) {
 
 // render writes a value, nil for one that is not there, into a template. Within
 // a string, it is the text of a string as its JSON has it, and other values
-// without their quotes.
+// without their quotes; escapes of their strings stay what they are.
 func render(v json.RawMessage, quoted bool) string {
 	if !quoted {
 		if v == nil {
@@ -180,7 +180,7 @@ func render(v json.RawMessage, quoted bool) string {
 	if len(v) >= 2 && v[0] == '"' {
 		return string(v[1 : len(v)-1])
 	}
-	return strings.NewReplacer(`\`, ``, `"`, ``).Replace(string(v))
+	return strings.NewReplacer(`\\`, `\\`, `\"`, ``, `"`, ``).Replace(string(v))
 }
 
 // variable is the value of a variable, nil if the event does not have it; known
