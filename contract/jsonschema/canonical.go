@@ -109,46 +109,47 @@ func ecma(f float64) string {
 // looks at go, sets are sorted, schemas within are done likewise, and all else
 // stays as it is.
 var (
-	annotations  = []string{"title", "description", "$comment", "default", "examples", "deprecated", "readOnly", "writeOnly"}
-	sets         = []string{"required", "type", "enum"}
-	oneSchema    = []string{"not", "if", "then", "else", "additionalProperties", "additionalItems", "propertyNames", "contains", "items", "unevaluatedProperties", "unevaluatedItems", "contentSchema"}
-	listOfSchema = []string{"allOf", "anyOf", "oneOf", "prefixItems", "items"}
-	mapOfSchema  = []string{"properties", "patternProperties", "definitions", "$defs", "dependentSchemas", "dependencies"}
+	documentation = []string{"title", "description", "$comment", "examples"}
+	annotations   = append([]string{"default", "deprecated", "readOnly", "writeOnly"}, documentation...)
+	sets          = []string{"required", "type", "enum"}
+	oneSchema     = []string{"not", "if", "then", "else", "additionalProperties", "additionalItems", "propertyNames", "contains", "items", "unevaluatedProperties", "unevaluatedItems", "contentSchema"}
+	listOfSchema  = []string{"allOf", "anyOf", "oneOf", "prefixItems", "items"}
+	mapOfSchema   = []string{"properties", "patternProperties", "definitions", "$defs", "dependentSchemas", "dependencies"}
 )
 
-// bare is a schema without annotations and with its sets sorted.
-func bare(schema any) any {
+// bare is a schema without some annotations and with its sets sorted.
+func bare(schema any, drop []string) any {
 	obj, ok := schema.(map[string]any)
 	if !ok {
 		return schema
 	}
 	out := make(map[string]any, len(obj))
 	for k, v := range obj {
-		if !slices.Contains(annotations, k) {
-			out[k] = bareKeyword(k, v)
+		if !slices.Contains(drop, k) {
+			out[k] = bareKeyword(k, v, drop)
 		}
 	}
 	return out
 }
 
-func bareKeyword(k string, v any) any {
+func bareKeyword(k string, v any, drop []string) any {
 	switch v := v.(type) {
 	case map[string]any:
 		if slices.Contains(mapOfSchema, k) {
 			out := make(map[string]any, len(v))
 			for name, s := range v {
-				out[name] = bare(s)
+				out[name] = bare(s, drop)
 			}
 			return out
 		}
 		if slices.Contains(oneSchema, k) {
-			return bare(v)
+			return bare(v, drop)
 		}
 	case []any:
 		if slices.Contains(listOfSchema, k) {
 			out := make([]any, len(v))
 			for i, s := range v {
-				out[i] = bare(s)
+				out[i] = bare(s, drop)
 			}
 			return out
 		}

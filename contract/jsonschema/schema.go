@@ -41,7 +41,7 @@ var english = message.NewPrinter(language.English)
 // Schema is a parsed schema, safe for concurrent use.
 type Schema struct {
 	doc      any
-	whole    string          // the canonical forms of it and its references
+	whole    string          // its canonical form and those of its references, with defaults
 	files    map[string]file // by the URL that the library knows them by
 	compiled *js.Schema
 	count    *counter // in compiled; nil where work is bounded anyway
@@ -111,7 +111,7 @@ func (p *parser) read(src Source, refs []Source) error {
 	}
 	p.schema.doc = docs[0]
 	for _, doc := range docs {
-		p.schema.whole += string(appendJSON(nil, bare(doc))) + "\n"
+		p.schema.whole += string(appendJSON(nil, bare(doc, documentation))) + "\n"
 	}
 	return nil
 }
@@ -282,4 +282,7 @@ func (s *Schema) Name() string {
 // Canonical is the schema as RFC 8785 prints it, without annotations (title,
 // description, default, examples and the like) and with required, type and enum
 // in order. References stay references.
-func (s *Schema) Canonical() string { return string(appendJSON(nil, bare(s.doc))) }
+func (s *Schema) Canonical() string { return string(appendJSON(nil, bare(s.doc, annotations))) }
+
+// Meaning is the canonical form with defaults and with all that it refers to.
+func (s *Schema) Meaning() string { return s.whole }
