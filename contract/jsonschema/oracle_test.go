@@ -61,6 +61,9 @@ func genSchema(depth int) *rapid.Generator[any] {
 			some("maxItems", small())
 			some("uniqueItems", true)
 			some("contains", sub())
+			if rapid.IntRange(0, 4).Draw(t, "some") == 0 {
+				s["minContains"], s["unevaluatedItems"] = small(), false
+			}
 		case "object":
 			if rapid.IntRange(0, 3).Draw(t, "typed") > 0 {
 				s["type"] = kind
@@ -83,8 +86,15 @@ func genSchema(depth int) *rapid.Generator[any] {
 			}
 			some("minProperties", small())
 			some("maxProperties", small())
+			if rapid.IntRange(0, 4).Draw(t, "unevaluated") == 0 { // of 2020-12
+				s["unevaluatedProperties"] = rapid.SampledFrom([]any{true, false, map[string]any{"type": "string"}}).Draw(t, "unevaluatedProperties")
+			}
 		case "anyOf", "oneOf", "allOf":
 			s[kind] = []any{sub(), sub()}
+			if depth > 1 && rapid.IntRange(0, 2).Draw(t, "closed") == 0 {
+				s["unevaluatedProperties"] = false
+				s["type"] = "object"
+			}
 		case "not":
 			s["not"] = sub()
 		case "if":
@@ -135,7 +145,7 @@ func edit(t *rapid.T, v any, depth int) any {
 				}
 			}
 			out[k] = props
-		case "dependencies", "additionalProperties", "additionalItems", "propertyNames":
+		case "dependencies", "unevaluatedProperties", "additionalProperties", "additionalItems", "propertyNames":
 			delete(out, k)
 		default:
 			out[k] = edit(t, e, depth-1)
@@ -150,6 +160,58 @@ func edit(t *rapid.T, v any, depth int) any {
 	default:
 		if k != "$ref" && k != "multipleOf" {
 			delete(out, k)
+		}
+	}
+	return out
+}
+
+// to2020 writes a schema of draft 7 as one of 2020-12.
+func to2020(v any) any {
+	obj, ok := v.(map[string]any)
+	if !ok {
+		return v
+	}
+	out := map[string]any{}
+	for k, e := range obj {
+		switch e := e.(type) {
+		case []any:
+			list := make([]any, len(e))
+			for i := range e {
+				list[i] = to2020(e[i])
+			}
+			if k == "items" {
+				k = "prefixItems"
+			}
+			out[k] = list
+		case map[string]any:
+			switch {
+			case k == "dependencies":
+				for name, on := range e {
+					k = "dependentSchemas"
+					if _, list := on.([]any); list {
+						k = "dependentRequired"
+					}
+					out[k] = map[string]any{name: on}
+				}
+				continue
+			case k == "additionalItems":
+				k = "items"
+			case k == "properties" || k == "patternProperties":
+				props := map[string]any{}
+				for name, s := range e {
+					props[name] = to2020(s)
+				}
+				out[k] = props
+				continue
+			}
+			out[k] = to2020(e)
+		case bool:
+			if k == "additionalItems" {
+				k = "items"
+			}
+			out[k] = e
+		default:
+			out[k] = e
 		}
 	}
 	return out
@@ -227,6 +289,12 @@ func checkOracle(t *rapid.T) {
 	}
 	if rapid.IntRange(0, 5).Draw(t, "unrelated") == 0 {
 		r = genSchema(2).Draw(t, "reader")
+	}
+	if rapid.Bool().Draw(t, "2020-12") {
+		w, r = to2020(w), to2020(r)
+		for _, s := range []any{w, r} {
+			s.(map[string]any)["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+		}
 	}
 	writer, err1 := Parse(Source{Text: mustJSON(w)})
 	reader, err2 := Parse(Source{Text: mustJSON(r)})
