@@ -70,6 +70,10 @@ func Parse(src Source) (Schema, error) {
 			return nil, err
 		}
 		return avroSchema{s, src}, nil
+	case JSON:
+		return parseJSON(src)
+	case Protobuf:
+		return parseProtobuf(src)
 	}
 	return nil, &verdict.Malformed{Place: verdict.Place{File: src.File}, Detail: fmt.Sprintf("schemas of format %q are not known", src.Format)}
 }
