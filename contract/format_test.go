@@ -23,6 +23,16 @@ type formatCase struct {
 }
 
 var formats = map[Format]formatCase{
+	Avro: {
+		file:        "order.avsc",
+		schema:      `{"type":"record","name":"Order","fields":[{"name":"id","type":"string"},{"name":"total","type":"long"}]}`,
+		reformatted: "{ \"type\": \"record\",\n \"name\": \"Order\", \"doc\": \"An order.\",\n \"fields\": [{\"name\": \"id\", \"type\": \"string\"},{\"name\": \"total\", \"type\": {\"type\": \"long\"}}]}",
+		other:       `{"type":"record","name":"Order","fields":[{"name":"id","type":"string"},{"name":"total","type":"boolean"}]}`,
+		malformed:   "{\"type\":\"record\",\"name\":\"Order\",\"fields\":[\n{\"name\":\"id\",\"type\":\"strin\"}]}",
+		name:        "Order",
+		message:     []byte{4, 'a', 'b', 0xce, 0x0f},
+		garbage:     [][]byte{{}, {1}, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, {4, 'a', 'b', 2, 0}, {4, 0xff, 0xff, 2}},
+	},
 	JSON: {
 		file:        "order.json",
 		schema:      `{"title":"Order","type":"object","required":["id","total"],"properties":{"id":{"type":"string"},"total":{"type":"integer"}}}`,
