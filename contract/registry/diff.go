@@ -42,7 +42,7 @@ func Diff(a, b Version) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("version %d of %s: %w", b.Number, b.Name, err)
 	}
-	ops := patch([]op{}, "", x, y)
+	ops := patch([]op{}, "", x, y, maxDepth)
 	text, err := json.Marshal(ops)
 	return string(text), err
 }
@@ -58,29 +58,35 @@ func tree(text string) (v any, err error) {
 // pointer escapes a member's name for a path (RFC 6901).
 var pointer = strings.NewReplacer("~", "~0", "/", "~1")
 
+// maxDepth is how deep a patch looks; what differs below is replaced whole. It
+// bounds the comparing, which looks at what lies below at each depth.
+const maxDepth = 100
+
 // patch appends to ops what leads from x to y at path.
-func patch(ops []op, path string, x, y any) []op {
+func patch(ops []op, path string, x, y any, depth int) []op {
+	if depth > 0 {
+		if x, ok := x.(map[string]any); ok {
+			if y, ok := y.(map[string]any); ok {
+				return patchObject(ops, path, x, y, depth-1)
+			}
+		}
+		if x, ok := x.([]any); ok {
+			if y, ok := y.([]any); ok {
+				return patchArray(ops, path, x, y, depth-1)
+			}
+		}
+	}
 	if reflect.DeepEqual(x, y) {
 		return ops
-	}
-	if x, ok := x.(map[string]any); ok {
-		if y, ok := y.(map[string]any); ok {
-			return patchObject(ops, path, x, y)
-		}
-	}
-	if x, ok := x.([]any); ok {
-		if y, ok := y.([]any); ok {
-			return patchArray(ops, path, x, y)
-		}
 	}
 	return append(ops, op{"replace", path, y})
 }
 
-func patchObject(ops []op, path string, x, y map[string]any) []op {
+func patchObject(ops []op, path string, x, y map[string]any, depth int) []op {
 	for _, k := range slices.Sorted(maps.Keys(x)) {
 		at := path + "/" + pointer.Replace(k)
 		if v, ok := y[k]; ok {
-			ops = patch(ops, at, x[k], v)
+			ops = patch(ops, at, x[k], v, depth)
 		} else {
 			ops = append(ops, op{"remove", at, nil})
 		}
@@ -95,7 +101,7 @@ func patchObject(ops []op, path string, x, y map[string]any) []op {
 
 // patchArray walks along the longest sequence that both have: elements that are
 // the same, or are named the same and then differ within.
-func patchArray(ops []op, path string, x, y []any) []op {
+func patchArray(ops []op, path string, x, y []any, depth int) []op {
 	i := 0 // in the array as the operations before have left it
 	for _, s := range align(x, y, like) {
 		at := fmt.Sprintf("%s/%d", path, i)
@@ -106,7 +112,7 @@ func patchArray(ops []op, path string, x, y []any) []op {
 		case s.y < 0:
 			ops = append(ops, op{"remove", at, nil})
 		default:
-			ops = patch(ops, at, x[s.x], y[s.y])
+			ops = patch(ops, at, x[s.x], y[s.y], depth)
 			i++
 		}
 	}

@@ -33,6 +33,25 @@ func TestDiff(t *testing.T) {
 	}
 }
 
+// Deep and long definitions are compared in bounded time.
+func TestDiffIsBounded(t *testing.T) {
+	const deep = 9000
+	for _, open := range []string{`{"a":`, `[`} {
+		end := map[string]string{`{"a":`: "}", `[`: "]"}[open]
+		text := func(leaf string) []byte {
+			return pack(strings.Repeat(open, deep) + leaf + strings.Repeat(end, deep))
+		}
+		got, err := Diff(Version{Format: contract.JSON, Packed: text("1")}, Version{Format: contract.JSON, Packed: text("2")})
+		if err != nil || !strings.HasPrefix(got, `[{"op":"`) {
+			t.Errorf("%.80s, %v", got, err)
+		}
+	}
+	x, y := strings.Repeat("1,", 40_000), strings.Repeat("2,", 40_000)
+	if _, err := Diff(Version{Format: contract.JSON, Packed: pack("[" + x + "0]")}, Version{Format: contract.JSON, Packed: pack("[" + y + "0]")}); err != nil {
+		t.Error(err)
+	}
+}
+
 func drawJSON(t *rapid.T, depth int) any {
 	kind := rapid.IntRange(0, 4).Draw(t, "kind")
 	if depth == 0 {
@@ -63,7 +82,7 @@ func drawJSON(t *rapid.T, depth int) any {
 func TestPatchLeads(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		x, y := drawJSON(t, 4), drawJSON(t, 4)
-		text, err := json.Marshal(patch([]op{}, "", x, y))
+		text, err := json.Marshal(patch([]op{}, "", x, y, rapid.IntRange(0, 5).Draw(t, "depth")))
 		if err != nil {
 			t.Fatal(err)
 		}

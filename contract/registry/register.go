@@ -10,6 +10,7 @@ import (
 
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/contract"
+	"github.com/dhowhq/dhow/contract/verdict"
 	"github.com/dhowhq/dhow/store"
 )
 
@@ -19,6 +20,9 @@ const maxNumber = 100_000
 // first is the semantic version of a first version that declares none; one may
 // declare less, 0.1.0 say.
 const first = "1.0.0"
+
+// maxFailure is how much of why a version was refused is kept, in characters.
+const maxFailure = 4096
 
 // errStale is a plan whose schema has changed since it was made.
 var errStale = errors.New("registry: the schema has changed meanwhile")
@@ -114,7 +118,7 @@ func (e *Engine) plan(n Name, d Definition) (p *plan, err error) {
 // decide plans d as the next version of s, whose rows r has.
 func (e *Engine) decide(r store.Reader, s Schema, d Definition, gen int64) (*plan, error) {
 	p := &plan{schema: s}
-	next, err := parse(r, s, d)
+	next, err := parse(r, s.FullName(), s.Format, d)
 	if err != nil {
 		return nil, err
 	}
@@ -161,15 +165,27 @@ func (p *plan) fail(found Version) {
 		p.version, p.known = found, true
 		return
 	}
-	p.version.Status, p.version.Failure = Failure, p.incompatible.Error()
+	why := []rune(p.incompatible.Error())
+	p.version.Status, p.version.Failure = Failure, string(why[:min(len(why), maxFailure)])
 }
 
-func parse(r store.Reader, s Schema, d Definition) (contract.Schema, error) {
-	refs, err := refs(r, s.FullName(), s.Format, d.References)
-	if err != nil {
+// Parse reads a definition as one of a schema that there need not be. Errors:
+// *verdict.Malformed, ErrReference, ErrFormat.
+func (e *Engine) Parse(n Name, f contract.Format, d Definition) (s contract.Schema, err error) {
+	err = e.db.View(func(r store.Reader) error { s, err = parse(r, n.whole(), f, d); return err })
+	return s, err
+}
+
+func parse(r store.Reader, n Name, f contract.Format, d Definition) (contract.Schema, error) {
+	src := contract.Source{Format: f, File: file(f, n.Schema), Text: d.Text}
+	if len(d.Text) > maxText {
+		return nil, &verdict.Malformed{Place: verdict.Place{File: src.File}, Detail: fmt.Sprintf("the definition has %d bytes, and may have %d", len(d.Text), maxText)}
+	}
+	var err error
+	if src.Refs, err = refs(r, n, f, d.References); err != nil {
 		return nil, err
 	}
-	return contract.Parse(contract.Source{Format: s.Format, File: file(s.Format, s.Name), Text: d.Text, Refs: refs})
+	return contract.Parse(src)
 }
 
 // earlier are the versions that a level compares with, oldest first: the last

@@ -180,6 +180,13 @@ func TestIdentity(t *testing.T) {
 	if _, _, err := f.Register(f.ctx, f.name, Definition{Text: `{"type": "record"}`}); !errors.As(err, &bad) {
 		t.Error(err)
 	}
+	if _, _, err := f.Register(f.ctx, f.name, Definition{Text: `{"type": "int", "doc": "` + strings.Repeat("x", maxText) + `"}`}); !errors.As(err, &bad) {
+		t.Error(err)
+	}
+	long := Definition{Text: `{"type": "int", "doc": "` + strings.Repeat("x", maxText-26) + `"}`}
+	if _, v, err := f.CreateSchema(f.ctx, Schema{Scope: here, Name: "long/one", Format: contract.Avro}, &long); err != nil || len(long.Text) != maxText || v.Text() != long.Text {
+		t.Error(len(long.Text), err)
+	}
 	found, err := f.VersionByDefinition(f.name, Definition{Text: avro("id")}, false)
 	f.must(err)
 	if found.ID != one.ID {

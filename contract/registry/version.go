@@ -101,8 +101,9 @@ func (v Version) label() string {
 	return fmt.Sprintf("version %d", v.Number)
 }
 
-// maxText bounds what a packed text may become, in bytes.
-const maxText = 4 << 20
+// maxText is how long a definition may be, in bytes. Glue takes 170,000
+// characters, which its face sees to.
+const maxText = 1 << 20
 
 var (
 	packer, _   = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithWindowSize(1<<20))
