@@ -191,7 +191,11 @@ func (w *walker) union(t *typ) bool {
 	if n < 0 || n >= int64(len(t.branches)) {
 		return w.fail("%s has %d types, and none with the number %d", t.label(), len(t.branches), n)
 	}
-	return w.walk(t.branches[n])
+	if !w.deeper() || !w.walk(t.branches[n]) {
+		return false
+	}
+	w.depth--
+	return true
 }
 
 func (w *walker) deeper() bool {
