@@ -181,6 +181,12 @@ func TestLargeSchemas(t *testing.T) {
 	}
 }
 
+// wronglyRefused is what twmb says of a default that leaves out a field whose own
+// default it has not read yet, because its type is the record around.
+func wronglyRefused(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "encoding default: ") && strings.HasSuffix(err.Error(), "got null")
+}
+
 // FuzzParse holds parsing against twmb's: what is read here is read there, in
 // the text of its meaning, and has the same canonical form.
 func FuzzParse(f *testing.F) {
@@ -199,6 +205,9 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		w, err := twmb.Parse(s.Meaning())
+		if wronglyRefused(err) {
+			return
+		}
 		if err != nil {
 			t.Fatalf("%s\n%s: twmb: %v", text, s.Meaning(), err)
 		}

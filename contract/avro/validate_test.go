@@ -332,4 +332,3 @@ type lineStruct struct {
 	Count int32   `avro:"count"`
 	Total float64 `avro:"total"`
 }
-
