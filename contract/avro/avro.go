@@ -133,6 +133,7 @@ type typ struct {
 	logical   string         // a logical type that is known and in order, else ""
 	precision int            // of decimals
 	scale     int
+	limits    limits // what the logical type asks of values
 	least     int // bytes that a datum has at least; -1 before it is known
 }
 

@@ -29,9 +29,9 @@ func (d datum) bytes(b []byte) []byte {
 	case kindDouble:
 		return append(b, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f)
 	case kindBytes, kindString:
-		return append(b, 2, 'x')
+		return append(b, 2, 7)
 	case kindFixed:
-		return append(append(b, make([]byte, d.t.size-1)...), 'x')
+		return append(append(b, make([]byte, d.t.size-1)...), 7)
 	case kindEnum:
 		return appendLong(b, int64(d.pick))
 	case kindUnion:
