@@ -203,7 +203,7 @@ func (p *parser) checkDefaults() error {
 		fd := &d.owner.fields[d.field]
 		if bad := f.fits(fd.typ, fd.fallback); bad != nil {
 			return &verdict.Malformed{
-				Place:  verdict.Place{File: d.file, Line: bad.line},
+				Place:  place(d.file, d.lines, bad.line),
 				Detail: fmt.Sprintf("the default of field %s of %s does not fit its type: %s%s", fd.name, d.owner.name, pathColon(bad.path), bad.detail),
 			}
 		}
@@ -213,7 +213,7 @@ func (p *parser) checkDefaults() error {
 		fd := &d.owner.fields[d.field]
 		if c.field(fd) {
 			return &verdict.Malformed{
-				Place:  verdict.Place{File: d.file, Line: fd.fallback.line},
+				Place:  place(d.file, d.lines, fd.fallback.line),
 				Detail: fmt.Sprintf("the default of field %s of %s has no end: what it leaves out is filled with defaults that lead back to it", fd.name, d.owner.name),
 			}
 		}

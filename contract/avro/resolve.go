@@ -235,8 +235,7 @@ func (c *comparison) symbols(r, w *typ) {
 	}
 	for _, s := range w.symbols {
 		if _, ok := r.index[s.name]; !ok {
-			at := verdict.Place{File: w.place.File, Line: s.line}
-			c.problem(verdict.Symbol, r.place, at, "symbol %s is not in the reader's %s, which has no default", s.name, r.label())
+			c.problem(verdict.Symbol, r.place, s.place, "symbol %s is not in the reader's %s, which has no default", s.name, r.label())
 		}
 	}
 }
