@@ -47,7 +47,7 @@ func (p *parser) source(src Source) (*typ, error) {
 	}
 	v, err := readJSON(src.Text)
 	if err != nil {
-		return nil, err.malformed(src.File)
+		return nil, &verdict.Malformed{Place: place(src.File, src.Lines, err.line), Detail: err.detail}
 	}
 	clear(p.coming)
 	p.foresee(&v, "")
