@@ -35,6 +35,7 @@ type Incompatible struct {
 	Schema Name
 	Level  contract.Level
 	Breaks []contract.Break // one at least
+	Before string           // the version that could still come first: the smallest minor bump of the last, 1.4.0
 }
 
 // maxBreaks bounds how many breaks a sentence tells.
@@ -49,25 +50,9 @@ func (e *Incompatible) Error() string {
 		case i > 0:
 			text += "; "
 		}
-		text += explain(b)
+		text += b.Explain(e.Before)
 	}
 	return text
-}
-
-// explain says what broke, where, and for whom.
-func explain(b contract.Break) string {
-	who := "readers on " + b.With + " cannot read the new version"
-	if b.NewReads {
-		who = "the new version cannot read what was written with " + b.With
-	}
-	place := b.Problem.Reader.String()
-	if place == "" {
-		place = b.Problem.Writer.String()
-	}
-	if place != "" {
-		place = " (" + place + ")"
-	}
-	return fmt.Sprintf("%s%s: %s: %s", b.Problem.Path, place, b.Problem.Detail, who)
 }
 
 // SemverError is a declared semantic version that cannot be.

@@ -144,7 +144,7 @@ func (e *Engine) decide(r store.Reader, s Schema, d Definition, gen int64) (*pla
 		return nil, err
 	}
 	if breaks := contract.Check(level, next, earlier); len(breaks) > 0 {
-		p.incompatible = &Incompatible{s.FullName(), level, breaks}
+		p.incompatible = &Incompatible{s.FullName(), level, breaks, before(s)}
 		p.fail(found)
 		return p, nil
 	}
@@ -157,6 +157,16 @@ func known(v Version, d Definition) error {
 		return nil
 	}
 	return &SemverError{Declared: d.Semver, Detail: fmt.Sprintf("%s is declared to be version %s, but the very definition is version %s already", v.Name, d.Semver, v.Semver)}
+}
+
+// before is the version that could still come before a breaking one.
+func before(s Schema) string {
+	highest, err := semver.StrictNewVersion(s.Semver)
+	if err != nil {
+		return ""
+	}
+	v := contract.Minor.After(highest)
+	return v.String()
 }
 
 // fail makes the version a failure, the one that is there if it is.

@@ -205,6 +205,9 @@ func TestIncompatible(t *testing.T) {
 	if !errors.As(err, &inc) || inc.Level != contract.Backward || inc.Breaks[0].With != "1.0.0" || !inc.Breaks[0].NewReads {
 		t.Fatal(err)
 	}
+	if want := "BACKWARD does not allow this change of order: field `total` (order.avsc:1) is new and has no default: the new version cannot read what 1.0.0 wrote; give it a default"; err.Error() != want {
+		t.Errorf("%v\nwant %s", err, want)
+	}
 	if s, _ := f.Schema(f.name); s.Next != 2 {
 		t.Errorf("the refused version is kept: %+v", s)
 	}
@@ -221,6 +224,13 @@ func TestIncompatible(t *testing.T) {
 	f.is(err, ErrNoVersion)
 	if s, _ := f.Schema(f.name); s.Latest != 1 || s.Next != 3 {
 		t.Errorf("%+v", s)
+	}
+	// What readers cannot do without is told with the version that can come first.
+	forward := newFixture(t, contract.Forward)
+	forward.register(avro("id total"))
+	_, _, err = forward.Register(f.ctx, f.name, Definition{Text: avro("id")})
+	if err == nil || !strings.Contains(err.Error(), "field `total` (order.avsc:1) was removed and has no default: readers on 1.0.0 cannot read it; give it a default in 1.1.0 first") {
+		t.Error(err)
 	}
 	// What failed once may pass under another level, as a version of its own.
 	_, err = f.SetCheckpoint(f.ctx, f.name, 0, func(s *Schema) error { s.Level = contract.Forward; return nil })
