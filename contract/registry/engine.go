@@ -20,8 +20,8 @@ type Config struct {
 	// CacheBytes bounds the parsed schemas that are kept, by the length of their
 	// texts: 8 MiB if zero. What is parsed takes some twenty times as much.
 	CacheBytes int
-	// Guard is asked before a version is deleted, and refuses by an error: that
-	// messages still come in it, say. nil lets all be deleted.
+	// Guard is asked before a version is deleted, and refuses by an ErrInUse. nil
+	// lets all be deleted.
 	Guard func(ctx context.Context, v Version) error
 	// Now is the clock; nil is the wall's.
 	Now func() time.Time

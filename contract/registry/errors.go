@@ -19,6 +19,7 @@ var (
 	ErrDisabled       = errors.New("its compatibility is DISABLED: it takes no more versions. Set another one first")
 	ErrFormat         = errors.New("a schema's versions are all of one data format")
 	ErrReference      = errors.New("a schema that the definition refers to is not found")
+	ErrInUse          = errors.New("messages come in it")
 	ErrReferenced     = errors.New("other schemas refer to it")
 	ErrCheckpoint     = errors.New("it is the checkpoint")
 	ErrFirst          = errors.New("the first version goes with its schema only")

@@ -118,7 +118,7 @@ func (e *Engine) plan(n Name, d Definition) (p *plan, err error) {
 // decide plans d as the next version of s, whose rows r has.
 func (e *Engine) decide(r store.Reader, s Schema, d Definition, gen int64) (*plan, error) {
 	p := &plan{schema: s}
-	next, err := parse(r, s.FullName(), s.Format, d)
+	next, err := parse(r, s, d)
 	if err != nil {
 		return nil, err
 	}
@@ -182,17 +182,22 @@ func (p *plan) fail(found Version) {
 // Parse reads a definition as one of a schema that there need not be. Errors:
 // *verdict.Malformed, ErrReference, ErrFormat.
 func (e *Engine) Parse(n Name, f contract.Format, d Definition) (s contract.Schema, err error) {
-	err = e.db.View(func(r store.Reader) error { s, err = parse(r, n.whole(), f, d); return err })
+	err = e.db.View(func(r store.Reader) error {
+		n := n.whole()
+		s, err = parse(r, Schema{Scope: n.Scope, Registry: n.Registry, Name: n.Schema, Format: f}, d)
+		return err
+	})
 	return s, err
 }
 
-func parse(r store.Reader, n Name, f contract.Format, d Definition) (contract.Schema, error) {
-	src := contract.Source{Format: f, File: file(f, n.Schema), Text: d.Text}
+// parse reads d as a definition of s.
+func parse(r store.Reader, s Schema, d Definition) (contract.Schema, error) {
+	src := contract.Source{Format: s.Format, File: file(s.Format, s.Name), Text: d.Text}
 	if len(d.Text) > maxText {
 		return nil, &verdict.Malformed{Place: verdict.Place{File: src.File}, Detail: fmt.Sprintf("the definition has %d bytes, and may have %d", len(d.Text), maxText)}
 	}
 	var err error
-	if src.Refs, err = refs(r, n, f, d.References); err != nil {
+	if src.Refs, err = refs(r, s.FullName(), s.Format, d.References); err != nil {
 		return nil, err
 	}
 	return contract.Parse(src)

@@ -23,7 +23,10 @@ func noRegistry(name string) error {
 func wrap(err error, n registry.Name, number int64) error {
 	var malformed *verdict.Malformed
 	var bad *registry.SemverError
-	where := fmt.Sprintf("RegistryName: %s, SchemaName: %s", n.Registry, n.Schema)
+	where := "RegistryName: " + n.Registry
+	if n.Schema != "" {
+		where += ", SchemaName: " + n.Schema
+	}
 	switch {
 	case err == nil:
 		return nil
@@ -50,7 +53,7 @@ func wrap(err error, n registry.Name, number int64) error {
 		return &types.ConcurrentModificationException{Message: ptr("It is being deleted. " + where)}
 	case errors.Is(err, registry.ErrTooMany):
 		return &types.ResourceNumberLimitExceededException{Message: ptr("More schema versions cannot be created. The maximum limit has been reached.")}
-	case errors.Is(err, registry.ErrReferenced):
+	case errors.Is(err, registry.ErrReferenced), errors.Is(err, registry.ErrInUse):
 		return invalid("%v. %s", err, where)
 	case errors.Is(err, registry.ErrCheckpoint):
 		return &types.ConflictException{Message: ptr(fmt.Sprintf("Version %d is the checkpoint: set another one by UpdateSchema first. %s", number, where))}

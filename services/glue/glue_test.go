@@ -3,6 +3,7 @@ package glue
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -27,9 +28,11 @@ type fixture struct {
 	ctx context.Context
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t *testing.T) *fixture { return guarded(t, nil) }
+
+func guarded(t *testing.T, guard func(context.Context, registry.Version) error) *fixture {
 	t.Helper()
-	e := registry.New(registry.Config{DB: storetest.Open(t)})
+	e := registry.New(registry.Config{DB: storetest.Open(t), Guard: guard})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); e.Run(ctx) }()
@@ -388,6 +391,27 @@ func TestDeleteVersions(t *testing.T) {
 	out, err = drop("6")
 	f.must(err)
 	if e := out.SchemaVersionErrors; len(e) != 1 || !strings.Contains(*e[0].ErrorDetails.ErrorMessage, "set a later checkpoint first") {
+		t.Errorf("%+v", e)
+	}
+}
+
+// What messages come in is not deleted: the guard says of what.
+func TestGuard(t *testing.T) {
+	f := guarded(t, func(_ context.Context, v registry.Version) error {
+		if v.Number == 2 {
+			return fmt.Errorf("version 2: %w: 4 since noon", registry.ErrInUse)
+		}
+		return nil
+	})
+	id := f.order(types.CompatibilityNone)
+	f.register(id, v2)
+	_, err := f.DeleteSchema(f.ctx, &glue.DeleteSchemaInput{SchemaId: id})
+	refused(t, err, "InvalidInputException", "version 2: messages come in it: 4 since noon. RegistryName: shop, SchemaName: order")
+	_, err = f.DeleteRegistry(f.ctx, &glue.DeleteRegistryInput{RegistryId: &types.RegistryId{RegistryName: ptr("shop")}})
+	refused(t, err, "InvalidInputException", "version 2: messages come in it: 4 since noon. RegistryName: shop")
+	out, err := f.DeleteSchemaVersions(f.ctx, &glue.DeleteSchemaVersionsInput{SchemaId: id, Versions: ptr("2")})
+	f.must(err)
+	if e := out.SchemaVersionErrors; len(e) != 1 || !strings.HasPrefix(*e[0].ErrorDetails.ErrorMessage, "version 2: messages come in it") {
 		t.Errorf("%+v", e)
 	}
 }
