@@ -151,9 +151,18 @@ func TestSemverAsMetadata(t *testing.T) {
 	if _, err := f.RemoveMetadata(f.ctx, latest, SemverKey, "3.0.0"); err == nil {
 		t.Error("the semantic version is gone")
 	}
-	if v := f.register(avro("id a? b? c?")); v.Semver != "3.1.0" {
-		t.Errorf("%+v", v)
+	next := f.register(avro("id a? b? c?"))
+	if next.Semver != "3.1.0" {
+		t.Errorf("%+v", next)
 	}
+	// Of a deleted version it is not given again.
+	again := f.register(avro("id a? b? c? d?"))
+	_, err = f.DeleteVersion(f.ctx, f.name, again.Number, false)
+	f.must(err)
+	bad(next, "3.2.0", "versions up to 3.2.0, though they are deleted")
+	bad(next, "3.1.5", "versions up to 3.2.0, though they are deleted")
+	_, err = f.PutMetadata(f.ctx, next, SemverKey, "3.3.0")
+	f.must(err)
 }
 
 func TestIdentity(t *testing.T) {

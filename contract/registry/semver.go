@@ -27,6 +27,8 @@ func setSemver(s *Schema, v *Version, value string) error {
 		return bad("", "version %d of %s was declared to be %s, and stays so", v.Number, v.Name, v.Semver)
 	case v.Number != s.Latest:
 		return bad("", "version %d of %s stays %s: the versions after it were numbered by it", v.Number, v.Name, v.Semver)
+	case v.Semver != s.Semver && !declared.GreaterThan(semver.MustParse(s.Semver)):
+		return bad("", "%s cannot be: %s had versions up to %s, though they are deleted", declared, v.Name, s.Semver)
 	case declared.LessThan(smallest):
 		return bad(smallest.String(), "%s understates the change of version %d of %s, which is %s at least", declared, v.Number, v.Name, smallest)
 	}
