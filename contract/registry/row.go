@@ -25,7 +25,7 @@ func (v *Version) UnmarshalJSON(data []byte) error {
 }
 
 // scan reads what MarshalJSON makes of a version, and reports whether it could.
-// data is valid JSON.
+// Of data that is no JSON it may take some, and never panics.
 func (v *Version) scan(data []byte) bool {
 	for open := byte('{'); ; open = ',' {
 		if len(data) > 0 && data[0] == '}' && open == ',' {
