@@ -110,6 +110,9 @@ func (e *Engine) send(ctx context.Context, m delivery.Message) error {
 	if err != nil {
 		return &delivery.Error{Permanent: true, Code: CodeInput, Err: err}
 	}
+	if t, err = dynamic(t, event); err != nil {
+		return &delivery.Error{Permanent: true, Code: CodeInput, Err: err}
+	}
 	d := Delivery{Scope: r.Scope, RuleARN: r.ARN(), Target: t, Input: in, Event: event, Attempts: m.Attempts, Hops: hops}
 	d.EventID, d.Time = head(event)
 	target, err := e.targetOf(*t.Arn)

@@ -61,7 +61,7 @@ type Delivery struct {
 	Sequence      string // of FIFO queues
 	Sent          time.Time
 	FirstReceived time.Time
-	Receives      int    // this one included
+	Receives      int    // this one included; of a dead letter those before it too
 	DeadLetterOf  string // ARN of the queue that gave the message up, "" if none did
 }
 

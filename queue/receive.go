@@ -135,6 +135,9 @@ func (s *state) has(seq uint64) bool {
 func (s *state) delivery(t *taken, h *header, p *payload) Delivery {
 	d := Delivery{Message: p.Message, ID: formatUUID(h.id), Handle: s.handles.format(handle{t.seq, t.e.receives}),
 		Sent: time.UnixMilli(h.sent), FirstReceived: time.UnixMilli(t.e.firstAt()), Receives: int(t.e.receives), DeadLetterOf: p.deadLetterOf}
+	if p.receives > 0 {
+		d.Receives, d.FirstReceived = d.Receives+int(p.receives), time.UnixMilli(p.first)
+	}
 	if s.index.fifo {
 		d.Sequence = sequence(t.seq)
 	}

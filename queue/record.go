@@ -27,6 +27,10 @@ type key [16]byte
 type payload struct {
 	Message
 	deadLetterOf string // ARN
+
+	// Of a dead letter: how often it was received before it came here, and when
+	// first, in milliseconds. Both are zero of others.
+	receives, first int64
 }
 
 const (
@@ -92,7 +96,10 @@ func appendPayload(b []byte, p *payload) []byte {
 		b = appendString(b, a.String)
 		b = appendString(b, string(a.Binary))
 	}
-	return b
+	if p.receives == 0 {
+		return b
+	}
+	return binary.AppendUvarint(binary.AppendUvarint(b, uint64(p.receives)), uint64(p.first))
 }
 
 func appendString(b []byte, s string) []byte {
@@ -211,6 +218,9 @@ func parseRecord(record []byte, seal cipher.AEAD) (h header, p payload, err erro
 			}
 			p.Attributes[name] = a
 		}
+	}
+	if len(r.b) > 0 {
+		p.receives, p.first = r.int(), r.int()
 	}
 	return h, p, r.err()
 }

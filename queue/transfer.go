@@ -118,9 +118,24 @@ func (s *state) collect(ctx context.Context, seqs []uint64, target func(*payload
 			by[q.ID] = c
 			cargos = append(cargos, c)
 		}
+		s.tally(seqs[i], &p)
 		c.seqs, c.sent, c.head = append(c.seqs, seqs[i]), append(c.sent, p), append(c.head, h)
 	}
 	return cargos, nil
+}
+
+// tally adds a message's receives in this queue to those that it came with.
+func (s *state) tally(seq uint64, p *payload) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.index.get(seq)
+	if e == nil || e.receives == 0 {
+		return
+	}
+	if p.receives == 0 {
+		p.first = e.firstAt()
+	}
+	p.receives += int64(e.receives)
 }
 
 // haul brings a cargo to its queue.
@@ -172,11 +187,13 @@ func (s *state) accept(ctx context.Context, own, d *Definition, c *cargo, why by
 		o := outgoing{header: header{sent: now, id: c.head[i].id, group: c.head[i].group}, sent: new(Sent)}
 		if p.deadLetterOf = ""; why == forDead {
 			p.deadLetterOf = d.ARN()
-			if !own.FIFO {
-				o.header.sent = c.head[i].sent
-			}
 		} else {
 			newUUID(&o.id)
+		}
+		if why == forDead && !own.FIFO {
+			o.header.sent = c.head[i].sent
+		} else {
+			p.receives, p.first = 0, 0 // its life begins anew
 		}
 		o.visible = o.header.sent
 		o.origin = hash("origin", d.ID, string(binary.AppendUvarint(nil, c.seqs[i])))

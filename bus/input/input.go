@@ -72,6 +72,9 @@ func (s Spec) checkTemplate(id string) error {
 			return fmt.Errorf("InputPath for target %s is invalid: %v", id, err)
 		}
 	}
+	if err := s.checkNames(id); err != nil {
+		return err
+	}
 	filled := fill(*s.Template, func(_ string, quoted bool) (string, bool) {
 		if quoted {
 			return "", true
@@ -89,6 +92,37 @@ func (s Spec) checkTemplate(id string) error {
 		}
 	}
 }
+
+// checkNames refuses variables that stand for nothing, and the event itself
+// where it would be within a string or a list.
+func (s Spec) checkNames(id string) error {
+	object := strings.HasPrefix(strings.TrimSpace(*s.Template), "{")
+	for _, name := range s.variables() {
+		if _, known := s.Paths[name]; !known && !predefined[name] {
+			return fmt.Errorf("InputTemplate for target %s contains invalid placeholder %s.", id, name) //lint:ignore ST1005 AWS's sentence
+		}
+		if name == wholeEvent && !object {
+			return fmt.Errorf("InputTemplate for target %s contains placeholder %s valid only for JSON template.", id, name) //lint:ignore ST1005 AWS's sentence
+		}
+	}
+	return nil
+}
+
+// variables are the names that a template uses.
+func (s Spec) variables() (names []string) {
+	fill(*s.Template, func(name string, _ bool) (string, bool) {
+		names = append(names, name)
+		return "", true
+	})
+	return names
+}
+
+// wholeEvent is the variable of the event as it is.
+const wholeEvent = "aws.events.event.json"
+
+// predefined are the variables that no path is given for.
+var predefined = map[string]bool{"aws.events.rule-arn": true, "aws.events.rule-name": true, "aws.events.event.ingestion-time": true,
+	"aws.events.event": true, wholeEvent: true}
 
 // Apply returns what the target gets. What a path does not find is null, in a
 // template an empty string.
@@ -135,7 +169,7 @@ func (s Spec) transform(e Event) ([]byte, error) {
 
 // render writes a value, nil for one that is not there, into a template. Within
 // a string, it is the text of a string as its JSON has it, and other values
-// without their quotes.
+// without their quotes; escapes of their strings stay what they are.
 func render(v json.RawMessage, quoted bool) string {
 	if !quoted {
 		if v == nil {
@@ -146,7 +180,7 @@ func render(v json.RawMessage, quoted bool) string {
 	if len(v) >= 2 && v[0] == '"' {
 		return string(v[1 : len(v)-1])
 	}
-	return strings.NewReplacer(`\`, ``, `"`, ``).Replace(string(v))
+	return strings.NewReplacer(`\\`, `\\`, `\"`, ``, `"`, ``).Replace(string(v))
 }
 
 // variable is the value of a variable, nil if the event does not have it; known
@@ -159,7 +193,7 @@ func (s Spec) variable(e Event, name string) (v json.RawMessage, known bool, err
 		v, err = json.Marshal(e.RuleName)
 	case "aws.events.event.ingestion-time":
 		v, err = json.Marshal(e.Ingested.UTC().Format("2006-01-02T15:04:05.000Z"))
-	case "aws.events.event.json":
+	case wholeEvent:
 		v = compact(e.JSON)
 	case "aws.events.event":
 		v, err = envelope(e.JSON)
@@ -281,15 +315,4 @@ func isName(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-// Variables are the names that a template uses.
-func (s Spec) Variables() (names []string) {
-	if s.Template != nil {
-		fill(*s.Template, func(name string, _ bool) (string, bool) {
-			names = append(names, name)
-			return "", true
-		})
-	}
-	return names
 }

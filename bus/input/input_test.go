@@ -8,7 +8,7 @@ import (
 )
 
 const event = `{"version":"0","id":"1","detail-type":"core.update-account-command","source":"src","account":"111122223333","time":"2024-01-02T03:04:05Z","region":"us-east-1","resources":[],
- "detail":{"command":"update-account","listsingle":["HIGH"],"listmulti":["ACTIVE","INACTIVE"],"payload":{"acc_id":"0a787ecb-4015","sf_id":"baz"},"quote":"say \"hi\"\n","n":1.50,"null":null,"items":[{"a":1},{"a":2},{"b":3}],"with.dot":{"x":true}}}`
+ "detail":{"command":"update-account","listsingle":["HIGH"],"listmulti":["ACTIVE","INACTIVE"],"payload":{"acc_id":"0a787ecb-4015","sf_id":"baz"},"esc":{"a":"l1\nl2 \u00e9 C:\\dir \"q\""},"quote":"say \"hi\"\n","n":1.50,"null":null,"items":[{"a":1},{"a":2},{"b":3}],"with.dot":{"x":true}}}`
 
 func apply(t *testing.T, s Spec) string {
 	t.Helper()
@@ -56,7 +56,7 @@ func TestPath(t *testing.T) {
 
 func TestTemplate(t *testing.T) {
 	paths := map[string]string{"command": "$.detail.command", "listsingle": "$.detail.listsingle", "listmulti": "$.detail.listmulti", "payload": "$.detail.payload",
-		"userId": "$.detail.payload.acc_id", "systemstring": "$.detail.awsAccountId", "quote": "$.detail.quote", "n": "$.detail.n", "detail-type": "$.detail-type"}
+		"userId": "$.detail.payload.acc_id", "systemstring": "$.detail.awsAccountId", "quote": "$.detail.quote", "n": "$.detail.n", "esc": "$.detail.esc", "detail-type": "$.detail-type"}
 	for template, want := range map[string]string{
 		`"<listsingle> single list item"`: `"[HIGH] single list item"`,
 		`"<listsingle> single list item <listmulti> multiple list items <systemstring> system account id <payload> payload <userId> user id"`: `"[HIGH] single list item [ACTIVE,INACTIVE] multiple list items  system account id {acc_id:0a787ecb-4015,sf_id:baz} payload 0a787ecb-4015 user id"`,
@@ -67,10 +67,11 @@ func TestTemplate(t *testing.T) {
 		`{"s": "i \"<command>\" is in <n>"}`:                                            `{"s":"i \"update-account\" is in 1.50"}`,
 		`{"s": "<quote>", "t": <quote>}`:                                                `{"s":"say \"hi\"\n","t":"say \"hi\"\n"}`,
 		`"{[/Check with special starting characters for event of <detail-type> type"`:   `"{[/Check with special starting characters for event of core.update-account-command type"`,
-		`"<aws.events.rule-name> triggered"`:                                            `"r triggered"`,
-		`{"arn": <aws.events.rule-arn>, "at": <aws.events.event.ingestion-time>}`:       `{"arn":"arn:aws:events:us-east-1:111122223333:rule/r","at":"2023-11-14T22:13:20.123Z"}`,
-		`{"e": <aws.events.event>}`:                                                     `{"e":{"version":"0","id":"1","detailType":"core.update-account-command","source":"src","account":"111122223333","time":"2024-01-02T03:04:05Z","region":"us-east-1","resources":[]}}`,
-		`"a < b and <unknown> stays"`:                                                   `"a < b and <unknown> stays"`,
+		`"got <esc>"`:                        `"got {a:l1\nl2 \u00e9 C:\\dir q}"`,
+		`"<aws.events.rule-name> triggered"`: `"r triggered"`,
+		`{"arn": <aws.events.rule-arn>, "at": <aws.events.event.ingestion-time>}`: `{"arn":"arn:aws:events:us-east-1:111122223333:rule/r","at":"2023-11-14T22:13:20.123Z"}`,
+		`{"e": <aws.events.event>}`: `{"e":{"version":"0","id":"1","detailType":"core.update-account-command","source":"src","account":"111122223333","time":"2024-01-02T03:04:05Z","region":"us-east-1","resources":[]}}`,
+		`"a < b and c > d stays"`:   `"a < b and c > d stays"`,
 	} {
 		if got := apply(t, Spec{Template: &template, Paths: paths}); got != want {
 			t.Errorf("%s:\n got %s\nwant %s", template, got, want)
@@ -100,6 +101,10 @@ func TestCheck(t *testing.T) {
 		{Spec{Path: text("$.a[?(@.x)]")}, "InputPath for target t1 is invalid"},
 		{Spec{Template: text("plain <x>"), Paths: map[string]string{"x": "$.a"}}, "Invalid InputTemplate for target t1 : "},
 		{Spec{Template: text(`{"a": "<x>}`), Paths: map[string]string{"x": "$.a"}}, "Invalid InputTemplate for target t1 : "},
+		{Spec{Template: text(`{"a": <x>, "b": "<y> and <z>"}`), Paths: map[string]string{"x": "$.a"}}, "InputTemplate for target t1 contains invalid placeholder y."},
+		{Spec{Template: text(`"<aws.events.event.source>"`)}, "InputTemplate for target t1 contains invalid placeholder aws.events.event.source."},
+		{Spec{Template: text(`[<aws.events.event.json>]`)}, "InputTemplate for target t1 contains placeholder aws.events.event.json valid only for JSON template."},
+		{Spec{Template: text(`"it was <aws.events.event.json>"`)}, "InputTemplate for target t1 contains placeholder aws.events.event.json valid only for JSON template."},
 		{Spec{Template: text(`"x"`), Paths: map[string]string{"aws.x": "$.a"}}, "InputPathsMap for target t1 defines aws.x"},
 		{Spec{Template: text(`"x"`), Paths: many}, "InputPathsMap for target t1 has more than 100"},
 	} {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
+	"time"
 
 	"github.com/dhowhq/dhow/driver/containerd"
 	"github.com/dhowhq/dhow/network"
@@ -15,7 +17,7 @@ type doctorCmd struct{}
 
 // Run prints a line per thing that running tasks needs, and fails if one is
 // missing.
-func (doctorCmd) Run(context.Context) error {
+func (doctorCmd) Run(ctx context.Context) error {
 	missing := 0
 	say := func(ok bool, what, fix string) {
 		mark := "ok      "
@@ -41,11 +43,15 @@ func (doctorCmd) Run(context.Context) error {
 	if len(net) == 0 {
 		say(true, "network: namespaces, veth devices and nftables work", "")
 	}
-	for _, tool := range []struct{ name, why string }{
-		{"aws", "the AWS CLI, to talk to dhow"}, {"terraform", "Terraform, for the same"},
+	for _, tool := range []struct {
+		name, why string
+		note      func(context.Context) string
+	}{
+		{"aws", "the AWS CLI, to talk to dhow", func(ctx context.Context) string { return awsNote(awsVersion(ctx)) }},
+		{"terraform", "Terraform, for the same", func(context.Context) string { return "" }},
 	} {
 		if _, err := exec.LookPath(tool.name); err == nil {
-			fmt.Printf("ok      %s: found\n", tool.name)
+			fmt.Printf("ok      %s: found%s\n", tool.name, tool.note(ctx))
 		} else {
 			fmt.Printf("absent  %s: %s; dhow itself does not need it\n", tool.name, tool.why)
 		}
@@ -55,6 +61,23 @@ func (doctorCmd) Run(context.Context) error {
 		return errors.New("tasks cannot run on this machine as it is; `dhow up --no-node` and `--driver sim` can")
 	}
 	return nil
+}
+
+// awsVersion is what the AWS CLI says of itself, "" if it does not.
+func awsVersion(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	out, _ := exec.CommandContext(ctx, "aws", "--version").CombinedOutput() // old ones write it to standard error
+	return string(out)
+}
+
+// awsNote warns of version 1 of the AWS CLI: it has addresses of its own for
+// SQS, which only the option overrides.
+func awsNote(version string) string {
+	if !strings.HasPrefix(version, "aws-cli/1.") {
+		return ""
+	}
+	return "; its version 1 calls AWS for `aws sqs` whatever AWS_ENDPOINT_URL says: add --endpoint-url $AWS_ENDPOINT_URL there"
 }
 
 // downCmd removes what a platform left running on purpose.

@@ -90,7 +90,7 @@ func (c queueRedriveCmd) Run(ctx context.Context) error {
 		case "RUNNING", "CANCELLING":
 		case "COMPLETED":
 			bar.end()
-			fmt.Println("moved", strconv.FormatInt(task.ApproximateNumberOfMessagesMoved, 10), "messages out of", c.Queue)
+			fmt.Println("moved", messages(task.ApproximateNumberOfMessagesMoved), "out of", c.Queue)
 			return nil
 		default:
 			return fmt.Errorf("the move of %s's messages is %s: %s", c.Queue, status, aws.ToString(task.FailureReason))
@@ -101,6 +101,13 @@ func (c queueRedriveCmd) Run(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+func messages(n int64) string {
+	if n == 1 {
+		return "1 message"
+	}
+	return strconv.FormatInt(n, 10) + " messages"
 }
 
 // moveTask returns the newest message move task of the queue of that ARN.

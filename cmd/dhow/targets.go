@@ -52,17 +52,20 @@ func (q queueTarget) Send(ctx context.Context, d bus.Delivery) error {
 }
 
 // deadLetter is bus.Config.DeadLetter.
-func (q queueTarget) deadLetter(ctx context.Context, arn string, body []byte, attributes map[string]string) error {
+func (q queueTarget) deadLetter(ctx context.Context, to string, body []byte, attributes map[string]string) error {
 	m := queue.Message{Body: string(body), Attributes: map[string]queue.Attribute{}}
+	if rule, err := arn.Parse(attributes["RULE_ARN"]); err == nil {
+		m.Sender = rule.Account
+	}
 	for k, v := range attributes {
 		if v != "" { // queues take no empty values
 			m.Attributes[k] = queue.Attribute{Type: "String", String: v}
 		}
 	}
-	if strings.HasSuffix(arn, ".fifo") {
+	if strings.HasSuffix(to, ".fifo") {
 		m.Group = "dead-letters"
 	}
-	return q.post(ctx, arn, messenger{service: eventsService, source: attributes["RULE_ARN"]}, m)
+	return q.post(ctx, to, messenger{service: eventsService, source: attributes["RULE_ARN"]}, m)
 }
 
 // eventsService is how policies name EventBridge.

@@ -338,7 +338,9 @@ func (k *maker) changeEnum(m *model) {
 
 func (k *maker) changeUnion(m *model) {
 	i := k.n(0, len(m.Types)-1)
-	switch k.n(0, 3) {
+	switch k.n(0, 4) {
+	case 4:
+		k.twin(m, m.Types[i])
 	case 0:
 		extra := k.leaf()
 		if !slices.ContainsFunc(m.Types, func(o *model) bool { return o.Kind == extra.Kind && extra.Name == "" }) {
@@ -355,6 +357,24 @@ func (k *maker) changeUnion(m *model) {
 			*m = *m.Types[i]
 		}
 	}
+}
+
+// twin adds a type of the same name in another namespace to a union, before or
+// after the one that it resembles.
+func (k *maker) twin(union, of *model) {
+	if of.Name == "" || of.Kind == "ref" {
+		return
+	}
+	twin := of.clone()
+	for _, part := range twin.all() {
+		if part.Name != "" && part.Kind != "ref" {
+			part.Name = fmt.Sprintf("y%d.%s", k.names, short(part.Name))
+		}
+	}
+	if twin.Kind == "record" {
+		twin.Fields = append(twin.Fields, k.field("twin", 0))
+	}
+	union.Types = slices.Insert(union.Types, k.n(0, len(union.Types)), twin)
 }
 
 func (k *maker) changeType(m *model) {

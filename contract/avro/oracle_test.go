@@ -354,7 +354,7 @@ func pairs(t *rapid.T) (reader, writer *Schema) {
 // that shows it.
 func TestOracle(t *testing.T) {
 	count := map[verdict.Kind]int{}
-	for range 20 { // a hundred pairs each
+	for range 50 { // a hundred pairs each
 		rapid.Check(t, func(t *rapid.T) { checkPair(t, count) })
 	}
 	t.Log(count)

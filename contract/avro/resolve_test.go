@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	twmb "github.com/twmb/avro"
+
 	"github.com/dhowhq/dhow/contract/verdict"
 )
 
@@ -77,6 +79,21 @@ func TestCanRead(t *testing.T) {
 		}
 		if g, w := strings.Join(got, "\n"), strings.Join(c.want, "\n"); g != w {
 			t.Errorf("%s\n got %s\nwant %s", c.name, g, w)
+		}
+	}
+}
+
+// TestPromotions has every pair of primitive types, beside twmb.
+func TestPromotions(t *testing.T) {
+	for _, w := range primitiveNames {
+		for _, r := range primitiveNames {
+			want := w == r || strings.Contains(" "+widens[w]+" ", " "+r+" ")
+			reader, writer := `"`+r+`"`, `"`+w+`"`
+			got := len(must(t, reader).CanRead(must(t, writer))) == 0
+			theirs := twmb.CheckCompatibility(twmb.MustParse(writer), twmb.MustParse(reader)) == nil
+			if got != want || got != theirs {
+				t.Errorf("%s as %s: %v, twmb %v, want %v", w, r, got, theirs, want)
+			}
 		}
 	}
 }

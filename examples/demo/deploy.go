@@ -212,7 +212,7 @@ func (d *deployment) summary(shop string, once bool) {
 	if err != nil {
 		return
 	}
-	fmt.Printf("\n\033[1mhello is at\033[0m   http://%s:%s/\n\033[1morders go to\033[0m  http://%s:%[2]s/orders\n", d.host, api.Port(), shop)
+	fmt.Printf("\n%s   http://%s:%s/\n%s  http://%s:%[3]s/orders\n", bold("hello is at"), d.host, api.Port(), bold("orders go to"), shop)
 	if once {
 		return
 	}

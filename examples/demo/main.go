@@ -13,6 +13,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"golang.org/x/term"
 )
 
 func main() {
@@ -52,7 +54,7 @@ func run(ctx context.Context, listen, dataDir string, once bool) (err error) {
 		{"place orders: a rule starts a task for the large one", s.orders},
 		{"an order that fails, the dead-letter queue, a mended worker, redrive", s.poison},
 	} {
-		fmt.Printf("\n\033[1m▸ %s\033[0m\n", step.title)
+		fmt.Printf("\n%s\n", bold("▸ "+step.title))
 		if err := step.do(ctx); err != nil {
 			return fmt.Errorf("%s: %w", step.title, err)
 		}
@@ -62,4 +64,12 @@ func run(ctx context.Context, listen, dataDir string, once bool) (err error) {
 		<-ctx.Done()
 	}
 	return nil
+}
+
+// bold is text in bold type on a terminal, and as it is elsewhere.
+func bold(s string) string {
+	if !term.IsTerminal(int(os.Stdout.Fd())) {
+		return s
+	}
+	return "\033[1m" + s + "\033[0m"
 }

@@ -34,6 +34,9 @@ func deadLetterARN(c *types.DeadLetterConfig) (string, error) {
 	if err != nil || a.Service != "sqs" {
 		return "", invalid("Parameter DeadLetterConfig.Arn is not valid. Reason: it must be the ARN of an SQS queue.")
 	}
+	if strings.HasSuffix(*c.Arn, ".fifo") { // user guide, "Considerations for using a dead-letter queue"
+		return "", invalid("Parameter DeadLetterConfig.Arn is not valid. Reason: it must be a standard queue; FIFO queues are not supported.")
+	}
 	return *c.Arn, nil
 }
 

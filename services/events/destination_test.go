@@ -47,12 +47,12 @@ func TestAPIDestination(t *testing.T) {
 	f.destination(srv.URL+"/x/*/y", nil, types.CreateConnectionAuthRequestParameters{BasicAuthParameters: &types.CreateConnectionBasicAuthRequestParameters{Username: ptr("u"), Password: ptr("p")},
 		InvocationHttpParameters: &types.ConnectionHttpParameters{HeaderParameters: []types.ConnectionHeaderParameter{{Key: ptr("X-C"), Value: ptr("connection"), IsValueSecret: true}},
 			BodyParameters: []types.ConnectionBodyParameter{{Key: ptr("extra"), Value: ptr("yes")}}}}, types.ConnectionAuthorizationTypeBasic, func(t *types.Target) {
-		t.HttpParameters = &types.HttpParameters{PathParameterValues: []string{"a b"}, HeaderParameters: map[string]string{"X-T": "target", "X-C": "target"}, QueryStringParameters: map[string]string{"q": "1"}}
+		t.HttpParameters = &types.HttpParameters{PathParameterValues: []string{"a b"}, HeaderParameters: map[string]string{"X-T": "target", "X-C": "target"}, QueryStringParameters: map[string]string{"q": "1", "from": "$.source"}}
 	})
 	f.put("", update)
 	r := <-got
 	u, p, _ := r.BasicAuth()
-	if r.URL.String() != "/x/a%20b/y?q=1" || u != "u" || p != "p" || r.Header.Get("X-C") != "connection" || r.Header.Get("X-T") != "target" || r.Method != "POST" {
+	if r.URL.String() != "/x/a%20b/y?from=core.update-account-command&q=1" || u != "u" || p != "p" || r.Header.Get("X-C") != "connection" || r.Header.Get("X-T") != "target" || r.Method != "POST" {
 		t.Errorf("%s %s, %v", r.Method, r.URL, r.Header)
 	}
 	if b := decode(t, <-bodies); b["extra"] != "yes" || b["source"] != "core.update-account-command" {

@@ -90,6 +90,7 @@ func TestTargetRefusals(t *testing.T) {
 		{types.Target{Arn: ptr(queueARN("q")), KinesisParameters: &types.KinesisParameters{PartitionKeyPath: ptr("$.id")}}, "Parameter KinesisParameters is not valid for target t. Reason: it is not for targets of sqs."},
 		{types.Target{Arn: ptr(queueARN("q")), InputPath: ptr("$.a"), Input: ptr("1")}, "Only one of Input, InputPath, or InputTransformer must be provided for target t."},
 		{types.Target{Arn: ptr(queueARN("q")), DeadLetterConfig: &types.DeadLetterConfig{Arn: ptr("arn:aws:sns:eu-west-1:111111111111:t")}}, "Parameter DeadLetterConfig.Arn is not valid. Reason: it must be the ARN of an SQS queue."},
+		{types.Target{Arn: ptr(queueARN("q")), DeadLetterConfig: &types.DeadLetterConfig{Arn: ptr(queueARN("dlq.fifo"))}}, "Parameter DeadLetterConfig.Arn is not valid. Reason: it must be a standard queue; FIFO queues are not supported."},
 	} {
 		c.t.Id = ptr("t")
 		_, err := f.client.PutTargets(f.ctx, &eventbridge.PutTargetsInput{Rule: ptr("r"), Targets: []types.Target{c.t}})
