@@ -37,10 +37,8 @@ func normal(f contract.Format, text string) string {
 		}
 		return strings.Join(lines, "\n")
 	}
-	d := json.NewDecoder(strings.NewReader(text))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
+	v, err := tree(text)
+	if err != nil {
 		return text // no parser takes it
 	}
 	var b bytes.Buffer

@@ -2,7 +2,9 @@ package registry
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"reflect"
 	"slices"
@@ -51,7 +53,9 @@ func Diff(a, b Version) (string, error) {
 func tree(text string) (v any, err error) {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
-	err = d.Decode(&v)
+	if err = d.Decode(&v); err == nil && d.Decode(new(any)) != io.EOF {
+		err = errors.New("there is more after the JSON")
+	}
 	return v, err
 }
 

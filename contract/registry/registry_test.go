@@ -201,6 +201,8 @@ func TestIdentity(t *testing.T) {
 	if found.ID != one.ID {
 		t.Errorf("%+v", found)
 	}
+	_, err = f.VersionByDefinition(f.name, Definition{Text: avro("id") + "}"}, false)
+	f.is(err, ErrNoVersion)
 	_, err = f.VersionByDefinition(f.name, Definition{Text: "nonsense"}, false)
 	f.is(err, ErrNoVersion)
 }
