@@ -1,0 +1,181 @@
+package registry
+
+import (
+	"fmt"
+	"iter"
+
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/contract"
+	"github.com/dhowhq/dhow/store"
+)
+
+// VersionByID finds a version by its UUID, whatever its status. Error:
+// ErrNoVersion.
+func (e *Engine) VersionByID(s cluster.Scope, id string) (v Version, err error) {
+	err = e.db.View(func(r store.Reader) error { v, err = versionByID(r, s, id); return err })
+	return v, err
+}
+
+func versionByID(r store.Reader, s cluster.Scope, id string) (Version, error) {
+	for v := range Versions.By(r, "id", id) {
+		if v.Scope == s {
+			return v, nil
+		}
+	}
+	return Version{}, ErrNoVersion
+}
+
+// VersionsBySchemaID lists the versions, of several schemas maybe, whose
+// definition has that number. Error: ErrNoVersion for none.
+func (e *Engine) VersionsBySchemaID(s cluster.Scope, id int) (list []Version, err error) {
+	e.db.View(func(r store.Reader) error {
+		for v := range Versions.By(r, "schema id", schemaIDKey(s, id)) {
+			list = append(list, v)
+		}
+		return nil
+	})
+	if len(list) == 0 {
+		return nil, ErrNoVersion
+	}
+	return list, nil
+}
+
+// Version finds a schema's version by number, whatever its status; 0 is the
+// latest live one. Errors: ErrNoSchema, ErrNoVersion.
+func (e *Engine) Version(n Name, number int64) (v Version, err error) {
+	err = e.db.View(func(r store.Reader) error { v, err = findVersion(r, n, number); return err })
+	return v, err
+}
+
+func findVersion(r store.Reader, n Name, number int64) (Version, error) {
+	s, err := findSchema(r, n)
+	if err != nil {
+		return Version{}, err
+	}
+	if number == 0 {
+		number = s.Latest
+	}
+	if v, ok := Versions.Get(r, versionKey(n, number)); ok {
+		return v, nil
+	}
+	return Version{}, ErrNoVersion
+}
+
+// VersionInRange finds the live version with the highest semantic version in a
+// range, ^1 or >=1.2 <3 say. Errors: ErrRange, ErrNoSchema, ErrNoVersion.
+func (e *Engine) VersionInRange(n Name, rng string) (v Version, err error) {
+	err = e.db.View(func(r store.Reader) error { v, err = versionInRange(r, n, rng); return err })
+	return v, err
+}
+
+func versionInRange(r store.Reader, n Name, rng string) (best Version, err error) {
+	c, err := semver.NewConstraint(rng)
+	if err != nil {
+		return best, fmt.Errorf("%q is %w", rng, ErrRange)
+	}
+	if _, err := findSchema(r, n); err != nil {
+		return best, err
+	}
+	var highest *semver.Version
+	for v := range Versions.List(r, n.key()+"/") {
+		if !v.Live() {
+			continue
+		}
+		sv, err := semver.StrictNewVersion(v.Semver)
+		if err == nil && c.Check(sv) && (highest == nil || sv.GreaterThan(highest)) {
+			best, highest = v, sv
+		}
+	}
+	if highest == nil {
+		return best, ErrNoVersion
+	}
+	return best, nil
+}
+
+// VersionByDefinition finds the version of a schema that has a definition: the
+// latest available one, soft-deleted ones included only where deleted says so;
+// else a failure. Errors: ErrNoSchema, ErrNoVersion.
+func (e *Engine) VersionByDefinition(n Name, d Definition, deleted bool) (v Version, err error) {
+	err = e.db.View(func(r store.Reader) error {
+		s, err := findSchema(r, n)
+		if err != nil {
+			return err
+		}
+		v, err = same(r, s, digest(s, d), deleted)
+		return err
+	})
+	return v, err
+}
+
+// same is the version of s that has a digest.
+func same(r store.Reader, s Schema, digest string, deleted bool) (best Version, err error) {
+	for v := range Versions.By(r, "digest", digest) {
+		switch {
+		case v.Registry != s.Registry || v.Name != s.Name || v.Status == Deleting, v.Deleted && !deleted:
+		case best.Number == 0, v.Status == Available && best.Status == Failure, v.Status == best.Status && v.Number > best.Number:
+			best = v
+		}
+	}
+	if best.Number == 0 {
+		return best, ErrNoVersion
+	}
+	return best, nil
+}
+
+// Referrers lists the versions whose definitions need a version.
+func (e *Engine) Referrers(v Version) (list []Version) {
+	e.db.View(func(r store.Reader) error {
+		for v := range referrers(r, v) {
+			list = append(list, v)
+		}
+		return nil
+	})
+	return list
+}
+
+func referrers(r store.Reader, v Version) iter.Seq[Version] { return Versions.By(r, "refers", v.Key()) }
+
+// source is the text of a version with those of all that it needs.
+func source(r store.Reader, v Version) (contract.Source, error) {
+	src := contract.Source{Format: v.Format, File: file(v.Format, v.Name), Text: v.Text()}
+	var err error
+	src.Refs, err = refs(r, v.Schema(), v.Format, v.References)
+	return src, err
+}
+
+// maxRefs bounds how many texts one definition may need.
+const maxRefs = 500
+
+// refs are the texts that references lead to, each after those that it needs
+// itself. Error: ErrReference.
+func refs(r store.Reader, n Name, f contract.Format, list []Reference) (out []contract.Source, err error) {
+	seen := map[string]bool{}
+	var walk func(list []Reference) error
+	walk = func(list []Reference) error {
+		for _, ref := range list {
+			key := versionKey(Name{n.Scope, n.Registry, ref.Subject}, ref.Version)
+			if seen[key] {
+				continue
+			}
+			seen[key] = true
+			v, ok := Versions.Get(r, key)
+			if !ok || v.Status != Available {
+				return fmt.Errorf("%w: version %d of %s, for %q", ErrReference, ref.Version, ref.Subject, ref.Name)
+			}
+			if v.Format != f {
+				return fmt.Errorf("%w: %s is %s", ErrFormat, ref.Subject, v.Format)
+			}
+			if len(seen) > maxRefs {
+				return fmt.Errorf("%w: the definition needs more than %d others", ErrReference, maxRefs)
+			}
+			if err := walk(v.References); err != nil {
+				return err
+			}
+			out = append(out, contract.Source{Format: f, File: ref.Name, Text: v.Text()})
+		}
+		return nil
+	}
+	return out, walk(list)
+}
