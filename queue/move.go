@@ -300,8 +300,13 @@ func (s *state) pull(d *Definition, n int, below uint64) (seqs []uint64) {
 	}
 	s.advance(d, millis())
 	x := s.index
+	take := func(seq uint64, e *entry) {
+		x.turn(seq, e, moving)
+		s.moving[seq] = ""
+		seqs = append(seqs, seq)
+	}
 	for len(seqs) < n {
-		g, ok := x.pick()
+		g, ok := x.eldest()
 		if !ok {
 			break
 		}
@@ -315,13 +320,19 @@ func (s *state) pull(d *Definition, n int, below uint64) (seqs []uint64) {
 				break
 			}
 			next := e.next
-			x.turn(seq, e, moving)
-			s.moving[seq] = ""
-			if seqs = append(seqs, seq); !x.fifo {
+			if take(seq, e); !x.fifo {
 				break
 			}
 			seq = next
 		}
+	}
+	if len(seqs) == 0 && !x.fifo { // older ones may be behind newer ones that came back
+		x.below(below, func(seq uint64, e *entry) bool {
+			if e.phase == ready {
+				take(seq, e)
+			}
+			return len(seqs) < n
+		})
 	}
 	return seqs
 }
