@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/internal/arn"
 	"github.com/dhowhq/dhow/store"
 )
 
@@ -48,6 +50,12 @@ var moves = store.NewTable("queue.moves", func(m Move) string { return m.Handle 
 const keptMoves = 10
 
 func (m *Move) active() bool { return m.Status == MoveRunning || m.Status == MoveCancelling }
+
+// scope is where the task's source is.
+func (m *Move) scope() cluster.Scope {
+	a, _ := arn.Parse(m.Source) // of a queue that there was
+	return cluster.Scope{Account: a.Account, Region: a.Region}
+}
 
 // StartMove starts a task. The source must be some queue's dead-letter queue
 // (ErrNoDeadLetter) and both queues exist (ErrNoQueue); a source has one task at
@@ -116,12 +124,12 @@ func (e *Engine) lookAtTasks() {
 	}
 }
 
-// CancelMove ends a running task: what has moved stays moved. ErrNoTask,
-// ErrTaskEnded.
-func (e *Engine) CancelMove(ctx context.Context, handle string) (m Move, err error) {
+// CancelMove ends a running task of a scope's: what has moved stays moved.
+// ErrNoTask, ErrTaskEnded.
+func (e *Engine) CancelMove(ctx context.Context, scope cluster.Scope, handle string) (m Move, err error) {
 	err = e.cfg.DB.Update(ctx, func(tx *store.Tx) error {
 		var ok bool
-		if m, ok = moves.Get(tx, handle); !ok {
+		if m, ok = moves.Get(tx, handle); !ok || m.scope() != scope {
 			return ErrNoTask
 		}
 		if m.Status != MoveRunning {
