@@ -338,6 +338,33 @@ func TestReplayPart(t *testing.T) {
 	}
 }
 
+// What is published while a part of the archive is replayed, and is not of that
+// part, is delivered as ever.
+func TestPublishedWhilePartIsReplayed(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	defer func() { w.stop() }()
+	top := w.topic("t.fifo", fifoTopic, func(t *Topic) { t.ArchiveDays = 7; t.Archived = time.Now().Truncate(time.Millisecond) })
+	w.publish(top, Message{Body: "old", Group: "g", Dedup: "old"})
+	time.Sleep(3 * time.Millisecond) // times of messages are milliseconds
+	to := time.Now().Truncate(time.Millisecond)
+	time.Sleep(3 * time.Millisecond)
+	w.mu.Lock() // the replay's delivery waits
+	s := w.subscribe(top, SQS, queueARN("q.fifo"), func(s *Subscription) {
+		s.Replay = Replay{ID: "r", From: to.Add(-time.Hour), To: to, Status: ReplayPending}
+	})
+	w.publish(top, Message{Body: "new", Group: "g", Dedup: "new"})
+	w.mu.Unlock()
+	w.replayed(s, ReplayCompleted)
+	w.publish(top, Message{Body: "last", Group: "g", Dedup: "last"})
+	w.settle()
+	got := w.bodies(queueARN("q.fifo"))
+	slices.Sort(got)
+	if !slices.Equal(got, []string{"last", "new", "old"}) {
+		t.Errorf("delivered are %v", got)
+	}
+}
+
 // Logs of topics that are gone are dropped, archives are trimmed, publications
 // forgotten in time.
 func TestTend(t *testing.T) {

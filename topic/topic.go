@@ -132,9 +132,15 @@ const (
 )
 
 // Replaying reports whether the archive is being read for the subscription:
-// until it has caught up, new messages do not go to it directly.
+// until it has caught up, new messages of its time do not go to it directly.
 func (s *Subscription) Replaying() bool {
 	return s.Replay.Status == ReplayPending || s.Replay.Status == ReplayRunning
+}
+
+// replays reports whether a new message comes to the subscription by a replay
+// that is under way.
+func (s *Subscription) replays(m *Message) bool {
+	return s.Replaying() && (s.Replay.To.IsZero() || !m.Time.After(s.Replay.To))
 }
 
 // RowKey is the row's key.
