@@ -23,9 +23,13 @@ import (
 type destinationTarget struct{ e *Engine }
 
 // Check implements Target.
-func (t destinationTarget) Check(_ cluster.Scope, target types.Target) error {
-	if _, _, ok := resource(*target.Arn, "api-destination"); !ok {
+func (t destinationTarget) Check(s cluster.Scope, target types.Target) error {
+	of, _, ok := resource(*target.Arn, "api-destination")
+	switch {
+	case !ok:
 		return fmt.Errorf("%s is not the ARN of an API destination", *target.Arn)
+	case of != s:
+		return fmt.Errorf("the API destination %s is not of the rule's account and region", *target.Arn)
 	}
 	return nil
 }

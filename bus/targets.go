@@ -71,9 +71,13 @@ func (b busTarget) Send(ctx context.Context, d Delivery) error {
 // functionTarget is a function: a URL that takes the input.
 type functionTarget struct{ e *Engine }
 
-// Check implements Target.
-func (functionTarget) Check(_ cluster.Scope, t types.Target) error {
-	_, err := functionKey(*t.Arn)
+// Check implements Target. Functions have no policies that would let other
+// accounts call them.
+func (functionTarget) Check(s cluster.Scope, t types.Target) error {
+	key, err := functionKey(*t.Arn)
+	if err == nil && !strings.HasPrefix(key, s.Prefix()) {
+		err = fmt.Errorf("the function %s is not of the rule's account and region", *t.Arn)
+	}
 	return err
 }
 

@@ -115,9 +115,13 @@ func groupOf(s string) (cluster.Scope, string, error) {
 	return cluster.Scope{Account: a.Account, Region: a.Region}, name, nil
 }
 
-// Check implements bus.Target.
-func (groupTarget) Check(_ cluster.Scope, t types.Target) error {
-	_, _, err := groupOf(*t.Arn)
+// Check implements bus.Target. A group is of the rule's account and region, as on
+// AWS.
+func (groupTarget) Check(s cluster.Scope, t types.Target) error {
+	of, _, err := groupOf(*t.Arn)
+	if err == nil && of != s {
+		err = fmt.Errorf("the log group %s is not of the rule's account and region", *t.Arn)
+	}
 	return err
 }
 

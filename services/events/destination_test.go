@@ -164,3 +164,29 @@ func TestInvocationRate(t *testing.T) {
 		t.Errorf("4 invocations within %v", d)
 	}
 }
+
+// TestOthersConnections has another account try what holds the first one's
+// secrets: a connection, and an API destination over it.
+func TestOthersConnections(t *testing.T) {
+	f := newFixture(t)
+	f.destination("http://127.0.0.1:1/", nil, types.CreateConnectionAuthRequestParameters{BasicAuthParameters: &types.CreateConnectionBasicAuthRequestParameters{Username: ptr("u"), Password: ptr("p")}},
+		types.ConnectionAuthorizationTypeBasic, nil)
+	c, err := f.client.DescribeConnection(f.ctx, &eventbridge.DescribeConnectionInput{Name: ptr("c")})
+	must(t, err)
+	d, err := f.client.DescribeApiDestination(f.ctx, &eventbridge.DescribeApiDestinationInput{Name: ptr("d")})
+	must(t, err)
+	for what, them := range map[string]*eventbridge.Client{"another account": f.caller("222222222222", region), "another region": f.caller(account, "us-east-1")} {
+		_, err = them.CreateApiDestination(f.ctx, &eventbridge.CreateApiDestinationInput{Name: ptr("mine"), ConnectionArn: c.ConnectionArn, HttpMethod: types.ApiDestinationHttpMethodPost,
+			InvocationEndpoint: ptr("http://127.0.0.1:1/")})
+		refused(t, err, "ResourceNotFoundException", "Connection 'c' does not exist.")
+		_, err = them.PutRule(f.ctx, &eventbridge.PutRuleInput{Name: ptr("r"), EventPattern: ptr(updates)})
+		must(t, err)
+		for _, arn := range []string{*d.ApiDestinationArn, "arn:aws:lambda:" + region + ":" + account + ":function:f"} {
+			out, err := them.PutTargets(f.ctx, &eventbridge.PutTargetsInput{Rule: ptr("r"), Targets: []types.Target{{Id: ptr("t"), Arn: &arn}}})
+			must(t, err)
+			if out.FailedEntryCount != 1 {
+				t.Errorf("%s has %s as a target", what, arn)
+			}
+		}
+	}
+}

@@ -143,7 +143,31 @@ func address(ctx context.Context, nameOrARN *string) (cluster.Scope, string, err
 
 func isObject(s string) bool {
 	trimmed := strings.TrimLeft(s, " \t\r\n")
-	return strings.HasPrefix(trimmed, "{") && json.Valid([]byte(trimmed))
+	return strings.HasPrefix(trimmed, "{") && json.Valid([]byte(trimmed)) && !deeper(trimmed, pattern.MaxDepth-2)
+}
+
+// deeper reports whether JSON is nested deeper than that.
+func deeper(s string, most int) bool {
+	if strings.Count(s, "{")+strings.Count(s, "[") <= most {
+		return false
+	}
+	depth, inString := 0, false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			if depth++; depth > most {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
 }
 
 // mandatory are the members that an event to be tested must have.
