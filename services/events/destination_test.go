@@ -1,9 +1,11 @@
 package events
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,6 +15,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+
+	"github.com/dhowhq/dhow/queue"
 )
 
 // destination makes a connection and an API destination, and a rule that sends
@@ -188,5 +192,44 @@ func TestOthersConnections(t *testing.T) {
 				t.Errorf("%s has %s as a target", what, arn)
 			}
 		}
+	}
+}
+
+// TestHostileStatus has an endpoint answer with what no queue takes: the dead
+// letter goes there all the same.
+func TestHostileStatus(t *testing.T) {
+	f := newFixture(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			http.ReadRequest(bufio.NewReader(c))
+			io.WriteString(c, "HTTP/1.1 400 no\x01\xff\uffffway "+strings.Repeat("x", 3000)+"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+			c.Close()
+		}
+	}()
+	f.destination("http://"+l.Addr().String()+"/", nil, types.CreateConnectionAuthRequestParameters{ApiKeyAuthParameters: &types.CreateConnectionApiKeyAuthRequestParameters{ApiKeyName: ptr("k"), ApiKeyValue: ptr("v")}},
+		types.ConnectionAuthorizationTypeApiKey, nil)
+	f.put("", update)
+	said := f.queues.waitDead(t, queueARN("dlq"))["ERROR_MESSAGE"]
+	if !queue.Valid(said) || !strings.Contains(said, "way") || len(said) > 1100 {
+		t.Errorf("%d bytes: %q", len(said), said)
+	}
+}
+
+// TestNoncharacters has an event hold characters that JSON may and messages of
+// queues may not hold.
+func TestNoncharacters(t *testing.T) {
+	f := newFixture(t)
+	f.rule("all", "", `{"source":[{"prefix":""}]}`)
+	f.put("", "{\"a\":\"x\uffffy\ufffe\"}")
+	got := f.queues.wait(t, queueARN("all"), 1)[0]
+	if !queue.Valid(got) || decode(t, got)["detail"].(map[string]any)["a"] != "x\uffffy\ufffe" {
+		t.Errorf("%q", got)
 	}
 }
