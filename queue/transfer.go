@@ -187,6 +187,9 @@ func (s *state) accept(ctx context.Context, own, d *Definition, c *cargo, why by
 		o := outgoing{header: header{sent: now, id: c.head[i].id, group: c.head[i].group}, sent: new(Sent)}
 		if p.deadLetterOf = ""; why == forDead {
 			p.deadLetterOf = d.ARN()
+			if own.FIFO {
+				p.Dedup = formatUUID(o.id) // "Configuring a dead-letter queue redrive": ids must not meet there
+			}
 		} else {
 			newUUID(&o.id)
 		}

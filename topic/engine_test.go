@@ -3,6 +3,7 @@ package topic
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -362,6 +363,19 @@ func TestPublishedWhilePartIsReplayed(t *testing.T) {
 	slices.Sort(got)
 	if !slices.Equal(got, []string{"last", "new", "old"}) {
 		t.Errorf("delivered are %v", got)
+	}
+}
+
+// What is too large is refused, whoever publishes: rules have events of 1 MiB.
+func TestTooLong(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	defer func() { w.stop() }()
+	top := w.topic("t")
+	for size, want := range map[int]error{MaxMessage: nil, MaxMessage + 1: ErrTooLong} {
+		if _, err := w.e.Publish(t.Context(), top.ARN(), Message{Body: strings.Repeat("b", size)}); !errors.Is(err, want) {
+			t.Errorf("%d bytes: %v", size, err)
+		}
 	}
 }
 

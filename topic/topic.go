@@ -26,6 +26,7 @@ var (
 	ErrUnavailable = errors.New("topic: this process does not carry messages at present")
 	ErrNoEndpoint  = errors.New("topic: the platform endpoint does not exist")
 	ErrDisabled    = errors.New("topic: the platform endpoint is disabled")
+	ErrTooLong     = errors.New("topic: the message is larger than 256 KiB")
 	ErrNoGroup     = errors.New("topic: a FIFO topic needs MessageGroupId")
 	ErrNoDedup     = errors.New("topic: the topic needs MessageDeduplicationId or content-based deduplication")
 )

@@ -33,7 +33,7 @@ func (t topicTarget) Send(ctx context.Context, d bus.Delivery) error {
 	switch {
 	case errors.Is(err, topic.ErrNoTopic):
 		return delivery.Permanent(bus.CodeNoResource, "the topic %s does not exist", arn)
-	case errors.Is(err, topic.ErrNoGroup), errors.Is(err, topic.ErrNoDedup):
+	case errors.Is(err, topic.ErrTooLong), errors.Is(err, topic.ErrNoGroup), errors.Is(err, topic.ErrNoDedup):
 		return &delivery.Error{Code: bus.CodeClientError, Permanent: true, Err: err}
 	}
 	return err
