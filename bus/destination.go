@@ -120,6 +120,7 @@ func request(ctx context.Context, dest Destination, c Connection, d Delivery) (*
 	}
 	req.Header.Set("Content-Type", "application/json; charset=utf-8")
 	req.Header.Set("User-Agent", "Amazon/EventBridge/ApiDestinations")
+	setTrace(req, d)
 	for k, v := range p.HeaderParameters {
 		setHeader(req, k, v)
 	}
@@ -133,6 +134,13 @@ func request(ctx context.Context, dest Destination, c Connection, d Delivery) (*
 		req.Header.Set(*c.Auth.ApiKeyAuthParameters.ApiKeyName, *c.Auth.ApiKeyAuthParameters.ApiKeyValue)
 	}
 	return req, nil
+}
+
+// setTrace hands an event's trace on.
+func setTrace(req *http.Request, d Delivery) {
+	if d.Trace != "" {
+		req.Header.Set("X-Amzn-Trace-Id", d.Trace)
+	}
 }
 
 func setHeader(req *http.Request, k, v string) {

@@ -156,10 +156,11 @@ func (e *Engine) replayEvents(ctx context.Context, r Replay) error {
 		if err != nil {
 			return err
 		}
-		at, _, event, err := decode(rec.Data)
+		v, err := decode(rec.Data)
 		if err != nil {
 			return err
 		}
+		at := v.ingested
 		next = rec.Seq + 1
 		if !at.Before(r.To.Add(lateBy)) {
 			break
@@ -168,7 +169,7 @@ func (e *Engine) replayEvents(ctx context.Context, r Replay) error {
 			continue
 		}
 		last = at
-		batch = append(batch, Event{Bus: r.Scope, Name: r.Bus, JSON: withReplay(event, r.Name), Ingested: now(), Replay: r.ARN(), Only: r.FilterARNs})
+		batch = append(batch, Event{Bus: r.Scope, Name: r.Bus, JSON: withReplay(v.event, r.Name), Ingested: now(), Replay: r.ARN(), Only: r.FilterARNs})
 		if len(batch) == replayBatch {
 			if err := flush(next); err != nil {
 				return err

@@ -27,7 +27,7 @@ func archived(t *testing.T, db *store.DB, j journal.Journal, at ...int64) Archiv
 		t.Fatal(err)
 	}
 	for i, s := range at {
-		if _, err := log.Append(t.Context(), journal.Synced, encode(time.Unix(s, 0), 0, event(i).JSON)); err != nil {
+		if _, err := log.Append(t.Context(), journal.Synced, envelope{ingested: time.Unix(s, 0), event: event(i).JSON}.encode()); err != nil {
 			t.Fatal(err)
 		}
 	}

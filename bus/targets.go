@@ -61,7 +61,7 @@ func (b busTarget) Send(ctx context.Context, d Delivery) error {
 	if !bus.Admits(d.Account, head.Source, head.DetailType) {
 		return delivery.Permanent(CodeNoPermissions, "the policy of %s does not let account %s put events", *d.Target.Arn, d.Account)
 	}
-	ev := Event{Bus: to, Name: name, JSON: d.Event, Ingested: now(), Hops: d.Hops + 1}
+	ev := Event{Bus: to, Name: name, JSON: d.Event, Ingested: now(), Hops: d.Hops + 1, Trace: d.Trace}
 	if to.Region != d.Region {
 		ev.JSON = bytes.Replace(d.Event, []byte(`"id":"`+d.EventID+`"`), []byte(`"id":"`+cluster.NewUUID()+`"`), 1)
 	}
@@ -114,6 +114,7 @@ func (f functionTarget) Send(ctx context.Context, d Delivery) error {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("X-Amz-Invocation-Type", "Event")
+	setTrace(req, d)
 	return f.e.call(req)
 }
 

@@ -44,7 +44,7 @@ func (queueTarget) Check(cluster.Scope, types.Target) error { return nil }
 
 // Send implements bus.Target.
 func (q queueTarget) Send(ctx context.Context, d bus.Delivery) error {
-	m := queue.Message{Body: string(d.Input), Sender: d.Account}
+	m := queue.Message{Body: string(d.Input), Sender: d.Account, Trace: d.Trace}
 	if d.Target.SqsParameters != nil {
 		m.Group = text(d.Target.SqsParameters.MessageGroupId)
 	}

@@ -53,9 +53,15 @@ func TestAPIDestination(t *testing.T) {
 			BodyParameters: []types.ConnectionBodyParameter{{Key: ptr("extra"), Value: ptr("yes")}}}}, types.ConnectionAuthorizationTypeBasic, func(t *types.Target) {
 		t.HttpParameters = &types.HttpParameters{PathParameterValues: []string{"a b"}, HeaderParameters: map[string]string{"X-T": "target", "X-C": "target"}, QueryStringParameters: map[string]string{"q": "1", "from": "$.source"}}
 	})
-	f.put("", update)
+	e := entry("", update)
+	e.TraceHeader = ptr("Root=1-5759e988-bd862e3fe1be46a994272793")
+	_, err := f.client.PutEvents(f.ctx, &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{e}})
+	must(t, err)
 	r := <-got
 	u, p, _ := r.BasicAuth()
+	if r.Header.Get("X-Amzn-Trace-Id") != *e.TraceHeader {
+		t.Errorf("the trace is %q", r.Header.Get("X-Amzn-Trace-Id"))
+	}
 	if r.URL.String() != "/x/a%20b/y?from=core.update-account-command&q=1" || u != "u" || p != "p" || r.Header.Get("X-C") != "connection" || r.Header.Get("X-T") != "target" || r.Method != "POST" {
 		t.Errorf("%s %s, %v", r.Method, r.URL, r.Header)
 	}
