@@ -2,6 +2,7 @@ package sqs
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -116,4 +117,22 @@ func TestMovesOfOtherAccounts(t *testing.T) {
 	if _, err := other.CancelMessageMoveTask(ctx, &sqs.CancelMessageMoveTaskInput{TaskHandle: task.TaskHandle}); err == nil || !strings.Contains(err.Error(), "Task does not exist") {
 		t.Errorf("another account's cancellation: %v", err)
 	}
+}
+
+// TestTooManyPermissions adds as many statements as a policy may have, and one.
+func TestTooManyPermissions(t *testing.T) {
+	f := newFixture(t)
+	c := &client{f: f}
+	q := c.must("CreateQueue", object{"QueueName": "q"})["QueueUrl"]
+	add := func(i int) object {
+		return object{"QueueUrl": q, "Label": fmt.Sprint("l", i), "AWSAccountIds": []string{"222222222222"}, "Actions": []string{"SendMessage"}}
+	}
+	for i := range maxStatements {
+		c.must("AddPermission", add(i))
+	}
+	if e, _ := c.call("AddPermission", add(maxStatements))["Error"].(object); e == nil || e["Code"] != "OverLimit" {
+		t.Errorf("one more: %v", e)
+	}
+	c.must("RemovePermission", object{"QueueUrl": q, "Label": "l0"})
+	c.must("AddPermission", add(maxStatements))
 }
