@@ -241,7 +241,7 @@ func (r *mover) step(ctx context.Context) (status, failure string) {
 		r.pause(ctx, pause)
 		return "", ""
 	}
-	s.stay(ctx, seqs)
+	s.giveUp(ctx, &source.Definition, seqs, err)
 	switch {
 	case errors.Is(err, ErrNoQueue):
 		return MoveFailed, failNoQueue
