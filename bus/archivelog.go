@@ -105,7 +105,7 @@ func (e *Engine) archiveEvent(ctx context.Context, lane string, ingested time.Ti
 	if err != nil {
 		return err
 	}
-	data := encode(ingested, 0, event)
+	data := envelope{ingested: ingested, event: event}.encode()
 	seq, err := l.Append(context.WithoutCancel(ctx), journal.Synced, data)
 	if err != nil {
 		return err
@@ -213,8 +213,8 @@ func (l *archiveLog) trim(ctx context.Context, before time.Time) error {
 		if err != nil {
 			return err
 		}
-		at, _, _, err := decode(r.Data)
-		if err == nil && !at.Before(before) {
+		v, err := decode(r.Data)
+		if err == nil && !v.ingested.Before(before) {
 			break
 		}
 		first, events, bytes = r.Seq+1, events+1, bytes+int64(len(r.Data))

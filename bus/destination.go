@@ -23,9 +23,13 @@ import (
 type destinationTarget struct{ e *Engine }
 
 // Check implements Target.
-func (t destinationTarget) Check(_ cluster.Scope, target types.Target) error {
-	if _, _, ok := resource(*target.Arn, "api-destination"); !ok {
+func (t destinationTarget) Check(s cluster.Scope, target types.Target) error {
+	of, _, ok := resource(*target.Arn, "api-destination")
+	switch {
+	case !ok:
 		return fmt.Errorf("%s is not the ARN of an API destination", *target.Arn)
+	case of != s:
+		return fmt.Errorf("the API destination %s is not of the rule's account and region", *target.Arn)
 	}
 	return nil
 }
@@ -116,6 +120,7 @@ func request(ctx context.Context, dest Destination, c Connection, d Delivery) (*
 	}
 	req.Header.Set("Content-Type", "application/json; charset=utf-8")
 	req.Header.Set("User-Agent", "Amazon/EventBridge/ApiDestinations")
+	setTrace(req, d)
 	for k, v := range p.HeaderParameters {
 		setHeader(req, k, v)
 	}
@@ -129,6 +134,13 @@ func request(ctx context.Context, dest Destination, c Connection, d Delivery) (*
 		req.Header.Set(*c.Auth.ApiKeyAuthParameters.ApiKeyName, *c.Auth.ApiKeyAuthParameters.ApiKeyValue)
 	}
 	return req, nil
+}
+
+// setTrace hands an event's trace on.
+func setTrace(req *http.Request, d Delivery) {
+	if d.Trace != "" {
+		req.Header.Set("X-Amzn-Trace-Id", d.Trace)
+	}
 }
 
 func setHeader(req *http.Request, k, v string) {

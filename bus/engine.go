@@ -45,6 +45,7 @@ type Delivery struct {
 	Time          time.Time // of the event
 	Attempts      int       // how often it was sent before
 	Hops          int       // how many buses it passed
+	Trace         string    // the event's TraceHeader, "" for none
 }
 
 // Config is what the platform tells the engine.
@@ -197,6 +198,7 @@ type Event struct {
 	JSON     []byte // as AWS sends it; not to be changed any more
 	Ingested time.Time
 	Hops     int
+	Trace    string   // its TraceHeader, "" for none
 	Replay   string   // ARN of the replay that it comes from, or ""
 	Only     []string // ARNs of the rules that get it; none is all
 }
@@ -216,7 +218,7 @@ func (e *Engine) Put(ctx context.Context, events ...Event) error {
 			continue
 		}
 		e.counts.matched.Add(1)
-		items = append(items, delivery.Item{Lanes: lanes, Body: encode(ev.Ingested, ev.Hops, ev.JSON)})
+		items = append(items, delivery.Item{Lanes: lanes, Body: envelope{ev.Ingested, ev.Hops, ev.Trace, ev.JSON}.encode()})
 	}
 	if len(items) == 0 {
 		return nil

@@ -51,7 +51,18 @@ func Render(p Parts) []byte {
 		b.WriteString("{}") // not to be: callers checked it
 	}
 	b.WriteByte('}')
-	return b.Bytes()
+	return escape(b.Bytes())
+}
+
+// escape writes the characters as JSON's escapes that JSON may hold in its
+// strings as they are, and messages of queues may not.
+func escape(event []byte) []byte {
+	for char, escaped := range map[string]string{"\uFFFE": `\ufffe`, "\uFFFF": `\uffff`} {
+		if bytes.Contains(event, []byte(char)) {
+			event = bytes.ReplaceAll(event, []byte(char), []byte(escaped))
+		}
+	}
+	return event
 }
 
 // TakePlatform is a subscriber of the platform's events: they go on the default

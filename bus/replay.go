@@ -17,6 +17,10 @@ import (
 // cut short begins again with its last batch.
 const replayBatch = 100
 
+// lateBy bounds how late an event comes into its archive, and so, how far behind
+// events that were taken after it: it is tried for a day.
+const lateBy = 25 * time.Hour
+
 // errCancelled ends a replay.
 var errCancelled = errors.New("bus: the replay is cancelled")
 
@@ -62,6 +66,15 @@ func (e *Engine) runReplays(ctx context.Context) {
 // replay runs one replay to its end.
 func (e *Engine) replay(ctx context.Context, r Replay) {
 	err := e.replayEvents(ctx, r)
+	for err != nil && e.passes(r, err) && ctx.Err() == nil {
+		e.log.Warn("a replay stopped, will retry", "replay", r.ARN(), "err", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
+		err = e.replayEvents(ctx, r)
+	}
 	if ctx.Err() != nil {
 		return
 	}
@@ -81,6 +94,19 @@ func (e *Engine) replay(ctx context.Context, r Replay) {
 	}
 }
 
+// passes reports whether what stopped a replay may be over later: a full disk, a
+// journal that does not answer. That the archive is gone, or cannot be read,
+// lasts.
+func (e *Engine) passes(r Replay, err error) bool {
+	if errors.Is(err, errCancelled) || errors.Is(err, errEnvelope) {
+		return false
+	}
+	var a Archive
+	var ok bool
+	e.cfg.DB.View(func(rd store.Reader) error { a, ok = Archives.Get(rd, r.Scope.Key(r.Archive)); return nil })
+	return ok && a.ID == r.ArchiveID
+}
+
 func (e *Engine) updateReplay(ctx context.Context, r Replay, f func(*Replay)) error {
 	return e.cfg.DB.Update(ctx, func(tx *store.Tx) error {
 		now, ok := Replays.Get(tx, r.Key())
@@ -93,9 +119,6 @@ func (e *Engine) updateReplay(ctx context.Context, r Replay, f func(*Replay)) er
 }
 
 func (e *Engine) replayEvents(ctx context.Context, r Replay) error {
-	if r.State == types.ReplayStateCancelling {
-		return errCancelled
-	}
 	l, err := e.archives.get(ctx, e.cfg.DB, r.ArchiveID)
 	if err != nil {
 		return err
@@ -104,8 +127,12 @@ func (e *Engine) replayEvents(ctx context.Context, r Replay) error {
 		if now.State == types.ReplayStateStarting {
 			now.State = types.ReplayStateRunning
 		}
+		r.State, r.Reached = now.State, now.Reached
 	}); err != nil {
 		return err
+	}
+	if r.State == types.ReplayStateCancelling {
+		return errCancelled
 	}
 	var batch []Event
 	var last time.Time
@@ -129,19 +156,20 @@ func (e *Engine) replayEvents(ctx context.Context, r Replay) error {
 		if err != nil {
 			return err
 		}
-		at, _, event, err := decode(rec.Data)
+		v, err := decode(rec.Data)
 		if err != nil {
 			return err
 		}
+		at := v.ingested
 		next = rec.Seq + 1
-		if at.Before(r.From) {
-			continue
-		}
-		if !at.Before(r.To) {
+		if !at.Before(r.To.Add(lateBy)) {
 			break
 		}
+		if at.Before(r.From) || !at.Before(r.To) {
+			continue
+		}
 		last = at
-		batch = append(batch, Event{Bus: r.Scope, Name: r.Bus, JSON: withReplay(event, r.Name), Ingested: now(), Replay: r.ARN(), Only: r.FilterARNs})
+		batch = append(batch, Event{Bus: r.Scope, Name: r.Bus, JSON: withReplay(v.event, r.Name), Ingested: now(), Replay: r.ARN(), Only: r.FilterARNs})
 		if len(batch) == replayBatch {
 			if err := flush(next); err != nil {
 				return err

@@ -125,28 +125,57 @@ func splitLane(lane string) (ruleARN, target string) {
 
 var errEnvelope = errors.New("bus: not an event of this version")
 
-// encode writes an event for its deliveries: a version, the time at which it was
-// taken, how many buses it passed, its JSON.
-func encode(ingested time.Time, hops int, event []byte) []byte {
-	b := append(make([]byte, 0, 24+len(event)), 1)
-	b = binary.AppendVarint(b, ingested.UnixMicro())
-	b = binary.AppendUvarint(b, uint64(hops))
-	return append(b, event...)
+// envelope is an event for its deliveries.
+type envelope struct {
+	ingested time.Time
+	hops     int    // how many buses it passed
+	trace    string // its TraceHeader, "" for none
+	event    []byte // JSON
 }
 
-func decode(b []byte) (ingested time.Time, hops int, event []byte, err error) {
-	if len(b) == 0 || b[0] != 1 {
-		return ingested, 0, nil, errEnvelope
+// The versions of an envelope's form on disk.
+const (
+	untraced = 1
+	traced   = 2
+)
+
+// encode writes an envelope: its version, the time, the number of buses, a trace
+// with its length, the event.
+func (v envelope) encode() []byte {
+	b := append(make([]byte, 0, 24+len(v.trace)+len(v.event)), untraced)
+	if v.trace != "" {
+		b[0] = traced
 	}
-	b = b[1:]
+	b = binary.AppendVarint(b, v.ingested.UnixMicro())
+	b = binary.AppendUvarint(b, uint64(v.hops))
+	if v.trace != "" {
+		b = append(binary.AppendUvarint(b, uint64(len(v.trace))), v.trace...)
+	}
+	return append(b, v.event...)
+}
+
+func decode(b []byte) (v envelope, err error) {
+	if len(b) == 0 || b[0] != untraced && b[0] != traced {
+		return v, errEnvelope
+	}
+	version, b := b[0], b[1:]
 	micro, n := binary.Varint(b)
 	if n <= 0 {
-		return ingested, 0, nil, errEnvelope
+		return v, errEnvelope
 	}
 	b = b[n:]
-	h, n := binary.Uvarint(b)
+	hops, n := binary.Uvarint(b)
 	if n <= 0 {
-		return ingested, 0, nil, errEnvelope
+		return v, errEnvelope
 	}
-	return time.UnixMicro(micro), int(h), b[n:], nil
+	b = b[n:]
+	if version == traced {
+		size, n := binary.Uvarint(b)
+		if n <= 0 || size > uint64(len(b)-n) {
+			return v, errEnvelope
+		}
+		v.trace, b = string(b[n:n+int(size)]), b[n+int(size):]
+	}
+	v.ingested, v.hops, v.event = time.UnixMicro(micro), int(hops), b
+	return v, nil
 }

@@ -110,7 +110,7 @@ func (e *Engine) fire(ctx context.Context, f fire) error {
 		if err != nil {
 			return err
 		}
-		item := delivery.Item{Body: encode(now(), 0, scheduledEvent(f.rule, f.at))}
+		item := delivery.Item{Body: envelope{ingested: now(), event: scheduledEvent(f.rule, f.at)}.encode()}
 		for _, t := range f.rule.Targets {
 			item.Lanes = append(item.Lanes, laneOf(f.rule.ARN(), *t.Id))
 		}

@@ -95,26 +95,26 @@ func (e *Engine) policy(lane string) (delivery.Policy, bool) {
 
 // send is delivery.Config.Send.
 func (e *Engine) send(ctx context.Context, m delivery.Message) error {
-	ingested, hops, event, err := decode(m.Body)
+	v, err := decode(m.Body)
 	if err != nil {
 		return &delivery.Error{Permanent: true, Err: err}
 	}
 	if isArchive(m.Lane) {
-		return e.archiveEvent(ctx, m.Lane, ingested, event)
+		return e.archiveEvent(ctx, m.Lane, v.ingested, v.event)
 	}
 	r, t, ok := e.find(m.Lane)
 	if !ok {
 		return &delivery.Error{Permanent: true, Code: CodeNoResource, Err: errors.New("the target was removed from its rule")}
 	}
-	in, err := specOf(t).Apply(input.Event{JSON: event, RuleARN: r.ARN(), RuleName: r.Name, Ingested: ingested})
+	in, err := specOf(t).Apply(input.Event{JSON: v.event, RuleARN: r.ARN(), RuleName: r.Name, Ingested: v.ingested})
 	if err != nil {
 		return &delivery.Error{Permanent: true, Code: CodeInput, Err: err}
 	}
-	if t, err = dynamic(t, event); err != nil {
+	if t, err = dynamic(t, v.event); err != nil {
 		return &delivery.Error{Permanent: true, Code: CodeInput, Err: err}
 	}
-	d := Delivery{Scope: r.Scope, RuleARN: r.ARN(), Target: t, Input: in, Event: event, Attempts: m.Attempts, Hops: hops}
-	d.EventID, d.Time = head(event)
+	d := Delivery{Scope: r.Scope, RuleARN: r.ARN(), Target: t, Input: in, Event: v.event, Attempts: m.Attempts, Hops: v.hops, Trace: v.trace}
+	d.EventID, d.Time = head(v.event)
 	target, err := e.targetOf(*t.Arn)
 	if err != nil {
 		return &delivery.Error{Permanent: true, Code: CodeNoResource, Err: err}
@@ -191,7 +191,7 @@ func (e *Engine) targetOf(s string) (Target, error) {
 // dead-letter queue, with AWS's attributes.
 func (e *Engine) bury(ctx context.Context, m delivery.Message, f delivery.Failure) error {
 	r, t, ok := e.find(m.Lane)
-	_, _, event, err := decode(m.Body)
+	v, err := decode(m.Body)
 	if !ok || err != nil {
 		e.log.Warn("an event is lost: its archive, or its rule's target, does not take it", "lane", m.Lane, "err", f.Message)
 		return nil
@@ -210,5 +210,5 @@ func (e *Engine) bury(ctx context.Context, m delivery.Message, f delivery.Failur
 	if f.Code == "" {
 		attributes["ERROR_CODE"] = CodeRemote
 	}
-	return e.cfg.DeadLetter(ctx, *t.DeadLetterConfig.Arn, event, attributes)
+	return e.cfg.DeadLetter(ctx, *t.DeadLetterConfig.Arn, v.event, attributes)
 }

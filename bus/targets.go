@@ -61,7 +61,7 @@ func (b busTarget) Send(ctx context.Context, d Delivery) error {
 	if !bus.Admits(d.Account, head.Source, head.DetailType) {
 		return delivery.Permanent(CodeNoPermissions, "the policy of %s does not let account %s put events", *d.Target.Arn, d.Account)
 	}
-	ev := Event{Bus: to, Name: name, JSON: d.Event, Ingested: now(), Hops: d.Hops + 1}
+	ev := Event{Bus: to, Name: name, JSON: d.Event, Ingested: now(), Hops: d.Hops + 1, Trace: d.Trace}
 	if to.Region != d.Region {
 		ev.JSON = bytes.Replace(d.Event, []byte(`"id":"`+d.EventID+`"`), []byte(`"id":"`+cluster.NewUUID()+`"`), 1)
 	}
@@ -71,9 +71,13 @@ func (b busTarget) Send(ctx context.Context, d Delivery) error {
 // functionTarget is a function: a URL that takes the input.
 type functionTarget struct{ e *Engine }
 
-// Check implements Target.
-func (functionTarget) Check(_ cluster.Scope, t types.Target) error {
-	_, err := functionKey(*t.Arn)
+// Check implements Target. Functions have no policies that would let other
+// accounts call them.
+func (functionTarget) Check(s cluster.Scope, t types.Target) error {
+	key, err := functionKey(*t.Arn)
+	if err == nil && !strings.HasPrefix(key, s.Prefix()) {
+		err = fmt.Errorf("the function %s is not of the rule's account and region", *t.Arn)
+	}
 	return err
 }
 
@@ -110,6 +114,7 @@ func (f functionTarget) Send(ctx context.Context, d Delivery) error {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("X-Amz-Invocation-Type", "Event")
+	setTrace(req, d)
 	return f.e.call(req)
 }
 

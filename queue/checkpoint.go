@@ -52,6 +52,8 @@ func (s *state) checkpoint(ctx context.Context) error {
 		defer s.mu.Unlock()
 		return s.failed
 	}
+	s.writes.Add(1)
+	defer s.writes.Done()
 	s.tail.busy, s.pointed = true, millis()
 	next, change := s.tail.seen+1, s.c.Next()
 	s.tail.changes, s.tail.bytes = 0, 0

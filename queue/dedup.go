@@ -115,6 +115,9 @@ func (a *attempts) note(id string, of []handle, at int64) {
 	a.order = append(a.order, agedAttempt{at, id})
 }
 
+// forget is for an attempt whose messages were not handed over after all.
+func (a *attempts) forget(id string) { delete(a.by, id) }
+
 // get returns what the attempt got.
 func (a *attempts) get(id string, now int64) ([]handle, bool) {
 	n := 0

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -384,7 +386,7 @@ func (e *Engine) load(q *Queue, term int64) (*state, error) {
 			return nil, err
 		}
 	}
-	s.resolve, s.ending = e.QueueByARN, e.ending
+	s.resolve, s.byID, s.ending = e.QueueByARN, e.byID, e.ending
 	s.gone = func(s *state) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
@@ -396,8 +398,8 @@ func (e *Engine) load(q *Queue, term int64) (*state, error) {
 		return nil, err
 	}
 	if len(s.moving) > 0 {
-		d := q.Definition
-		s.work.Go(func() { s.resume(ctx, &d, e.byID) })
+		d, seqs := q.Definition, slices.Collect(maps.Keys(s.moving))
+		s.work.Go(func() { s.resume(ctx, &d, seqs) })
 	}
 	return s, nil
 }

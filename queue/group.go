@@ -153,6 +153,16 @@ func (x *index) pick() (uint32, bool) {
 	return 0, false
 }
 
+// eldest is the group, noisy or not, whose first message is the oldest.
+func (x *index) eldest() (n uint32, ok bool) {
+	for _, h := range []*heapOf{&x.quiet, &x.noisy} {
+		if len(h.at) > 0 && (!ok || x.groups.at(h.at[0]).head < x.groups.at(n).head) {
+			n, ok = h.at[0], true
+		}
+	}
+	return n, ok
+}
+
 // heapOf is groups by the age of their first message.
 type heapOf struct {
 	groups *groups

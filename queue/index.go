@@ -284,6 +284,25 @@ func (x *index) each(f func(seq uint64, e *entry)) {
 	}
 }
 
+// below calls f for the messages with numbers below a bound, in order, until it
+// returns false.
+func (x *index) below(bound uint64, f func(seq uint64, e *entry) bool) {
+	for i, s := range x.segs {
+		from := (x.base + uint64(i)) * segmentSize
+		if from >= bound {
+			return
+		}
+		if s == nil || s.live == 0 {
+			continue
+		}
+		for j := range s.e {
+			if s.e[j].phase != absent && from+uint64(j) < bound && !f(from+uint64(j), &s.e[j]) {
+				return
+			}
+		}
+	}
+}
+
 // sweep removes what was sent before a time, but for what is on its way.
 func (x *index) sweep(before int64, removed func(seq uint64)) {
 	if x.oldest >= before {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/internal/arn"
 	"github.com/dhowhq/dhow/store"
 )
 
@@ -48,6 +50,12 @@ var moves = store.NewTable("queue.moves", func(m Move) string { return m.Handle 
 const keptMoves = 10
 
 func (m *Move) active() bool { return m.Status == MoveRunning || m.Status == MoveCancelling }
+
+// scope is where the task's source is.
+func (m *Move) scope() cluster.Scope {
+	a, _ := arn.Parse(m.Source) // of a queue that there was
+	return cluster.Scope{Account: a.Account, Region: a.Region}
+}
 
 // StartMove starts a task. The source must be some queue's dead-letter queue
 // (ErrNoDeadLetter) and both queues exist (ErrNoQueue); a source has one task at
@@ -116,12 +124,12 @@ func (e *Engine) lookAtTasks() {
 	}
 }
 
-// CancelMove ends a running task: what has moved stays moved. ErrNoTask,
-// ErrTaskEnded.
-func (e *Engine) CancelMove(ctx context.Context, handle string) (m Move, err error) {
+// CancelMove ends a running task of a scope's: what has moved stays moved.
+// ErrNoTask, ErrTaskEnded.
+func (e *Engine) CancelMove(ctx context.Context, scope cluster.Scope, handle string) (m Move, err error) {
 	err = e.cfg.DB.Update(ctx, func(tx *store.Tx) error {
 		var ok bool
-		if m, ok = moves.Get(tx, handle); !ok {
+		if m, ok = moves.Get(tx, handle); !ok || m.scope() != scope {
 			return ErrNoTask
 		}
 		if m.Status != MoveRunning {
@@ -233,7 +241,7 @@ func (r *mover) step(ctx context.Context) (status, failure string) {
 		r.pause(ctx, pause)
 		return "", ""
 	}
-	s.stay(ctx, seqs)
+	s.giveUp(ctx, &source.Definition, seqs, err)
 	switch {
 	case errors.Is(err, ErrNoQueue):
 		return MoveFailed, failNoQueue
@@ -300,8 +308,13 @@ func (s *state) pull(d *Definition, n int, below uint64) (seqs []uint64) {
 	}
 	s.advance(d, millis())
 	x := s.index
+	take := func(seq uint64, e *entry) {
+		x.turn(seq, e, moving)
+		s.moving[seq] = ""
+		seqs = append(seqs, seq)
+	}
 	for len(seqs) < n {
-		g, ok := x.pick()
+		g, ok := x.eldest()
 		if !ok {
 			break
 		}
@@ -315,13 +328,19 @@ func (s *state) pull(d *Definition, n int, below uint64) (seqs []uint64) {
 				break
 			}
 			next := e.next
-			x.turn(seq, e, moving)
-			s.moving[seq] = ""
-			if seqs = append(seqs, seq); !x.fifo {
+			if take(seq, e); !x.fifo {
 				break
 			}
 			seq = next
 		}
+	}
+	if len(seqs) == 0 && !x.fifo { // older ones may be behind newer ones that came back
+		x.below(below, func(seq uint64, e *entry) bool {
+			if e.phase == ready {
+				take(seq, e)
+			}
+			return len(seqs) < n
+		})
 	}
 	return seqs
 }

@@ -257,6 +257,27 @@ func TestAttempt(t *testing.T) {
 	})
 }
 
+// TestDeadLetterDedup has two messages of one deduplication id, more than five
+// minutes apart, become dead letters: each has its own id for one there.
+func TestDeadLetterDedup(t *testing.T) {
+	s := Defaults()
+	s.FIFO = true
+	synctest.Test(t, func(t *testing.T) {
+		dead := define("dead", s)
+		s.Redrive = &Redrive{dead.ARN(), 1}
+		b := newBench(fixedRows{"dead": dead, "main": define("main", s)})
+		defer b.kill()
+		main := b.queue(t, "main")
+		sent := mustSend(t, main, Message{Body: "b", Group: "g", Dedup: "x"})
+		mustReceive(t, main, Receive{Visibility: new(time.Duration)})
+		mustReceive(t, main, Receive{})
+		got := mustReceive(t, b.queue(t, "dead"), Receive{})
+		if len(got) != 1 || got[0].ID != sent[0].ID || got[0].Dedup != sent[0].ID {
+			t.Errorf("the dead letter is %+v, the message was %s", got, sent[0].ID)
+		}
+	})
+}
+
 // TestNoisyNeighbour has one tenant send much and hold much: those of the others
 // come first, whenever they were sent.
 func TestNoisyNeighbour(t *testing.T) {

@@ -81,6 +81,9 @@ func (s *state) receive(ctx context.Context, d *Definition, r Receive) ([]Delive
 func (s *state) untake(w *waiter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !w.repeat {
+		s.attempts.forget(w.attempt) // it got nothing: the next receive of these messages is another's
+	}
 	for _, t := range slices.Backward(w.got) {
 		e := s.index.get(t.seq)
 		if e == nil || e.phase != inFlight || e.receives != t.e.receives || w.repeat {

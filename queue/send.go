@@ -20,6 +20,7 @@ type outgoing struct {
 	header
 	record []byte
 	sent   *Sent // its outcome
+	known  bool  // it is a duplicate of what is there already
 }
 
 // parcel is messages of one sender, written together or with those of others.
@@ -188,7 +189,9 @@ func (s *state) post(ctx context.Context, parcels []*parcel) error {
 		if s.ship(ctx, p); p.err != nil {
 			for _, rest := range parcels[i:] {
 				for _, o := range rest.out {
-					o.sent.Err = p.err
+					if !o.known {
+						o.sent.Err = p.err
+					}
 				}
 			}
 			return p.err
@@ -222,6 +225,10 @@ func (s *state) lead(ctx context.Context, own *parcel) {
 	runtime.Gosched() // who is about to send comes along: they share the sync
 	s.mu.Lock()
 	batch, records, fresh := s.gather()
+	if len(records) > 0 { // the state was not given up
+		s.writes.Add(1)
+		defer s.writes.Done()
+	}
 	s.mu.Unlock()
 	var first journal.Seq
 	var err error
@@ -292,7 +299,7 @@ func (s *state) gather() (batch []*parcel, records [][]byte, fresh []*outgoing) 
 func (s *state) admit(o *outgoing) bool {
 	o.sent.ID = formatUUID(o.id)
 	if o.origin != (key{}) {
-		if _, twice := s.origins[o.origin]; twice {
+		if _, o.known = s.origins[o.origin]; o.known {
 			return false
 		}
 		s.origins[o.origin] = millis()
@@ -306,7 +313,7 @@ func (s *state) admit(o *outgoing) bool {
 	if !twice {
 		return true
 	}
-	if first.seq != 0 {
+	if o.known = first.seq != 0; o.known {
 		o.sent.ID, o.sent.Sequence = formatUUID(first.id), sequence(first.seq)
 	} else {
 		first.twins = append(first.twins, o.sent) // of the same append

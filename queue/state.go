@@ -27,8 +27,9 @@ type state struct {
 	handles handles
 	log     *slog.Logger
 	resolve func(arn string) (*Queue, error) // dead-letter queues
-	gone    func(*state)                     // told once when the state fails
-	ending  <-chan struct{}                  // closed when receivers are to wait no longer
+	byID    func(id string) (*Queue, error)
+	gone    func(*state)    // told once when the state fails
+	ending  <-chan struct{} // closed when receivers are to wait no longer
 
 	mu       sync.Mutex
 	index    *index
@@ -44,6 +45,7 @@ type state struct {
 	failed   error
 	deadFrom int64 // the dead-letter queue failed: none is used before
 	work     sync.WaitGroup
+	writes   sync.WaitGroup // to the journal, under way
 	shelf    shelf
 
 	tail       tail
@@ -84,7 +86,21 @@ func (s *state) fail(err error) error {
 		if s.timer != nil {
 			s.timer.Stop()
 		}
-		go s.gone(s)
+		go func() {
+			s.writes.Wait() // or who loads the queue anew would not see them
+			s.gone(s)
+		}()
+	}
+	return s.failed
+}
+
+// begin lets a write to the journal begin, unless the state was given up: it may
+// be in other hands by now. writes.Done ends it.
+func (s *state) begin() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed == nil {
+		s.writes.Add(1)
 	}
 	return s.failed
 }
@@ -113,6 +129,10 @@ func definite(err error) bool {
 // what it says takes messages out, and checkpoints give its space back. An error of which the outcome is not
 // known, or that lasts, fails the state. The lock is not held.
 func (s *state) note(ctx context.Context, d journal.Durability, record []byte) error {
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.writes.Done()
 	_, err := s.c.Append(context.WithoutCancel(ctx), d|journal.MakesRoom, record)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -172,7 +192,8 @@ func (s *state) purge(ctx context.Context) error {
 	if err != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.fail(fmt.Errorf("purge: %w", err)) // memory is ahead of the journal
+		s.fail(fmt.Errorf("queue: a purge is not written: %v", err)) // memory is ahead of the journal
+		return fmt.Errorf("purge: %w", err)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -25,7 +26,37 @@ func (s *state) bury(ctx context.Context, d *Definition, seqs []uint64) {
 	s.mu.Lock()
 	s.deadFrom = millis() + 10_000
 	s.mu.Unlock()
-	s.stay(ctx, seqs)
+	s.giveUp(ctx, d, seqs, err)
+}
+
+// unsure is the error of a move of which nobody knows whether the target has the
+// messages: they must go there, or they would be in two places.
+type unsure struct{ error }
+
+func (u unsure) Unwrap() error { return u.error }
+
+// giveUp is for messages whose move met an error: they are ready again, or, where
+// the target may have them, are moved until it surely has.
+func (s *state) giveUp(ctx context.Context, d *Definition, seqs []uint64, err error) {
+	var perhaps unsure
+	if !errors.As(err, &perhaps) {
+		s.stay(ctx, seqs)
+		return
+	}
+	var gone, rest []uint64
+	s.mu.Lock()
+	for _, seq := range seqs {
+		switch intent, ok := s.moving[seq]; {
+		case ok && intent != "":
+			gone = append(gone, seq)
+		case ok:
+			rest = append(rest, seq)
+		}
+	}
+	s.mu.Unlock()
+	s.stay(ctx, rest)
+	own := *d
+	s.work.Go(func() { s.resume(context.WithoutCancel(ctx), &own, gone) })
 }
 
 // stay gives up a move: the messages are ready again.
@@ -140,33 +171,30 @@ func (s *state) tally(seq uint64, p *payload) {
 
 // haul brings a cargo to its queue.
 func (s *state) haul(ctx context.Context, d *Definition, c *cargo, why byte) error {
+	// Whoever loads this queue anew goes on with the same move, not beside it.
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.writes.Done()
 	intent := string(why) + c.to.ID
+	noted := true
 	s.mu.Lock()
 	for _, seq := range c.seqs {
+		noted = noted && s.moving[seq] == intent
 		s.moving[seq] = intent
 	}
 	s.mu.Unlock()
-	if err := s.note(ctx, journal.Synced, appendSeqs(appendString([]byte{changeMove}, intent), c.seqs)); err != nil {
-		return err
+	if !noted { // of one that goes on it is
+		if err := s.note(ctx, journal.Synced, appendSeqs(appendString([]byte{changeMove}, intent), c.seqs)); err != nil {
+			return err
+		}
 	}
 	st, err := c.to.open(ctx)
 	if err != nil {
 		return err
 	}
-	origins, err := st.accept(ctx, &c.to.Definition, d, c, why)
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	for _, seq := range c.seqs {
-		if e := s.index.get(seq); e != nil {
-			s.index.turn(seq, e, deleting)
-		}
-		delete(s.moving, seq)
-	}
-	s.mu.Unlock()
-	if err := s.erase(ctx, c.seqs, c.seqs); err != nil {
-		s.close(err) // the intent is on disk: loading goes on from there
+	arrived, origins, refused := st.accept(ctx, &c.to.Definition, d, c, why)
+	if err := s.depart(ctx, arrived); err != nil {
 		return err
 	}
 	st.mu.Lock()
@@ -174,19 +202,49 @@ func (s *state) haul(ctx context.Context, d *Definition, c *cargo, why byte) err
 		delete(st.origins, o)
 	}
 	st.mu.Unlock()
-	return nil
+	if refused != nil && !definite(refused) {
+		return unsure{refused}
+	}
+	return refused
+}
+
+// depart removes messages that are in another queue now.
+func (s *state) depart(ctx context.Context, seqs []uint64) error {
+	if len(seqs) == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	for _, seq := range seqs {
+		if e := s.index.get(seq); e != nil {
+			s.index.turn(seq, e, deleting)
+		}
+		delete(s.moving, seq)
+	}
+	s.mu.Unlock()
+	err := s.erase(ctx, seqs, seqs)
+	if err != nil {
+		// The intent is on disk: loading goes on from there. To others it is not
+		// as if the disk were full.
+		s.close(fmt.Errorf("queue: the end of a move is not written: %v", err))
+	}
+	return err
 }
 
 // accept takes messages from the queue d into this one, which is own; those that
-// came before are taken for done.
-func (s *state) accept(ctx context.Context, own, d *Definition, c *cargo, why byte) (origins []key, err error) {
+// came before are taken for done. Even if there is an error some may have
+// arrived, whose numbers and origins it returns.
+func (s *state) accept(ctx context.Context, own, d *Definition, c *cargo, why byte) (arrived []uint64, origins []key, err error) {
 	now := millis()
 	var parcels []*parcel
+	results := make([]Sent, len(c.seqs))
 	for i := range c.seqs {
 		p := c.sent[i]
-		o := outgoing{header: header{sent: now, id: c.head[i].id, group: c.head[i].group}, sent: new(Sent)}
+		o := outgoing{header: header{sent: now, id: c.head[i].id, group: c.head[i].group}, sent: &results[i]}
 		if p.deadLetterOf = ""; why == forDead {
 			p.deadLetterOf = d.ARN()
+			if own.FIFO {
+				p.Dedup = formatUUID(o.id) // "Configuring a dead-letter queue redrive": ids must not meet there
+			}
 		} else {
 			newUUID(&o.id)
 		}
@@ -196,26 +254,41 @@ func (s *state) accept(ctx context.Context, own, d *Definition, c *cargo, why by
 			p.receives, p.first = 0, 0 // its life begins anew
 		}
 		o.visible = o.header.sent
-		o.origin = hash("origin", d.ID, string(binary.AppendUvarint(nil, c.seqs[i])))
-		origins = append(origins, o.origin)
+		o.origin = origin(d, c.seqs[i])
 		o.record = appendRecord(nil, &o.header, &p, s.sealFor(own))
 		parcels = pack(parcels, o, len(c.seqs)-i)
 	}
-	return origins, s.post(ctx, parcels)
+	err = s.post(ctx, parcels)
+	for i := range results {
+		if results[i].Err == nil {
+			arrived, origins = append(arrived, c.seqs[i]), append(origins, origin(d, c.seqs[i]))
+		}
+	}
+	if len(arrived) == len(c.seqs) {
+		err = nil
+	}
+	return arrived, origins, err
 }
 
-// resume ends the moves that were under way when the state was loaded.
-func (s *state) resume(ctx context.Context, d *Definition, byID func(string) (*Queue, error)) {
+// origin is what a queue's message is known by in another one.
+func origin(d *Definition, seq uint64) key {
+	return hash("origin", d.ID, string(binary.AppendUvarint(nil, seq)))
+}
+
+// resume ends moves whose intents are on disk: all that were under way when the
+// state was loaded, or some of which nobody knows how far they came.
+func (s *state) resume(ctx context.Context, d *Definition, seqs []uint64) {
 	s.mu.Lock()
 	by := map[string][]uint64{}
-	for seq, intent := range s.moving {
-		by[intent] = append(by[intent], seq)
+	for _, seq := range seqs {
+		by[s.moving[seq]] = append(by[s.moving[seq]], seq)
 	}
 	s.mu.Unlock()
 	for intent, seqs := range by {
 		slices.Sort(seqs)
 		for s.broken() == nil {
-			target, err := byID(intent[1:])
+			seqs = s.stillMoving(seqs)
+			target, err := s.byID(intent[1:])
 			if err == nil {
 				err = s.transfer(ctx, d, seqs, intent[0], func(*payload) (*Queue, error) { return target, nil })
 			}
@@ -230,4 +303,16 @@ func (s *state) resume(ctx context.Context, d *Definition, byID func(string) (*Q
 			time.Sleep(time.Second)
 		}
 	}
+}
+
+// stillMoving leaves out the messages that have arrived.
+func (s *state) stillMoving(seqs []uint64) (left []uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, seq := range seqs {
+		if _, ok := s.moving[seq]; ok {
+			left = append(left, seq)
+		}
+	}
+	return left
 }

@@ -73,8 +73,8 @@ type reign struct {
 	deliver  *delivery.Engine
 	sequence atomic.Int64 // the last SequenceNumber
 	mu       sync.Mutex
-	fifos    map[string]*fifo       // by Topic.ID
-	outboxes map[string]journal.Log // by account
+	fifos    map[string]*fifo   // by Topic.ID
+	outboxes map[string]*outbox // by account
 	work     sync.WaitGroup
 }
 
@@ -154,7 +154,7 @@ func (e *Engine) lead(ctx context.Context) {
 }
 
 func (e *Engine) begin(ctx context.Context) (*reign, error) {
-	r := &reign{term: store.Term(ctx), fifos: map[string]*fifo{}, outboxes: map[string]journal.Log{}}
+	r := &reign{term: store.Term(ctx), fifos: map[string]*fifo{}, outboxes: map[string]*outbox{}}
 	if err := e.cfg.DB.Update(ctx, func(tx *store.Tx) error {
 		row, _ := sequencesTable.Get(tx, "fifo")
 		r.sequence.Store(row.Next)

@@ -3,6 +3,7 @@ package topic
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -335,6 +336,46 @@ func TestReplayPart(t *testing.T) {
 	w.settle()
 	if got := w.bodies(queueARN("q.fifo")); !slices.Equal(got, []string{"in"}) {
 		t.Errorf("%v", got)
+	}
+}
+
+// What is published while a part of the archive is replayed, and is not of that
+// part, is delivered as ever.
+func TestPublishedWhilePartIsReplayed(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	defer func() { w.stop() }()
+	top := w.topic("t.fifo", fifoTopic, func(t *Topic) { t.ArchiveDays = 7; t.Archived = time.Now().Truncate(time.Millisecond) })
+	w.publish(top, Message{Body: "old", Group: "g", Dedup: "old"})
+	time.Sleep(3 * time.Millisecond) // times of messages are milliseconds
+	to := time.Now().Truncate(time.Millisecond)
+	time.Sleep(3 * time.Millisecond)
+	w.mu.Lock() // the replay's delivery waits
+	s := w.subscribe(top, SQS, queueARN("q.fifo"), func(s *Subscription) {
+		s.Replay = Replay{ID: "r", From: to.Add(-time.Hour), To: to, Status: ReplayPending}
+	})
+	w.publish(top, Message{Body: "new", Group: "g", Dedup: "new"})
+	w.mu.Unlock()
+	w.replayed(s, ReplayCompleted)
+	w.publish(top, Message{Body: "last", Group: "g", Dedup: "last"})
+	w.settle()
+	got := w.bodies(queueARN("q.fifo"))
+	slices.Sort(got)
+	if !slices.Equal(got, []string{"last", "new", "old"}) {
+		t.Errorf("delivered are %v", got)
+	}
+}
+
+// What is too large is refused, whoever publishes: rules have events of 1 MiB.
+func TestTooLong(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	defer func() { w.stop() }()
+	top := w.topic("t")
+	for size, want := range map[int]error{MaxMessage: nil, MaxMessage + 1: ErrTooLong} {
+		if _, err := w.e.Publish(t.Context(), top.ARN(), Message{Body: strings.Repeat("b", size)}); !errors.Is(err, want) {
+			t.Errorf("%d bytes: %v", size, err)
+		}
 	}
 }
 

@@ -153,7 +153,7 @@ func (r *routes) topic(key string) (*Topic, bool) {
 }
 
 // lanes are the lanes of who gets a message of a topic now.
-func (r *routes) lanes(key string, m *Message) (lanes []string) {
+func (r *routes) lanes(key string, msg *Message) (lanes []string) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	t := r.tops[key]
@@ -161,7 +161,7 @@ func (r *routes) lanes(key string, m *Message) (lanes []string) {
 		return nil
 	}
 	add := func(m *member) {
-		if m.live(t.topic) && !m.Replaying() {
+		if m.live(t.topic) && !m.replays(msg) {
 			lanes = append(lanes, m.lane)
 		}
 	}
@@ -170,10 +170,10 @@ func (r *routes) lanes(key string, m *Message) (lanes []string) {
 	}
 	var found []*member
 	if t.attrs.Len() > 0 {
-		found, _ = t.attrs.Match(pattern.AttributesEvent(filterAttributes(m.Attributes)), found)
+		found, _ = t.attrs.Match(pattern.AttributesEvent(filterAttributes(msg.Attributes)), found)
 	}
 	if t.bodies.Len() > 0 {
-		found, _ = t.bodies.Match([]byte(m.Body), found) // what is no JSON object matches none
+		found, _ = t.bodies.Match([]byte(msg.Body), found) // what is no JSON object matches none
 	}
 	for _, m := range found {
 		add(m)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/dhowhq/dhow/bus/delivery"
@@ -30,35 +31,81 @@ type Letter struct {
 	Extra    map[string]string `json:",omitempty"` // attributes of the message
 }
 
-// outboxKept is how many letters an account's outbox keeps.
-const outboxKept = 10_000
+// An outbox keeps the newest letters of its account, outboxKept at least; the
+// older ones go when there are outboxMore besides.
+const (
+	outboxKept = 10_000
+	outboxMore = 1000
+)
 
-// outbox returns an account's outbox.
-func (e *Engine) outbox(ctx context.Context, r *reign, account string) (journal.Log, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if l := r.outboxes[account]; l != nil {
-		return l, nil
-	}
-	l, err := e.cfg.Journal.Open(ctx, outboxLog(account), r.term)
-	if err == nil {
-		r.outboxes[account] = l
-	}
-	return l, err
+// outbox is an account's letters.
+type outbox struct {
+	journal.Log
+	mu    sync.Mutex
+	count int
 }
 
-// post puts a letter into an account's outbox.
+// outbox returns an account's outbox.
+func (e *Engine) outbox(ctx context.Context, r *reign, account string) (*outbox, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if box := r.outboxes[account]; box != nil {
+		return box, nil
+	}
+	l, err := e.cfg.Journal.Open(ctx, outboxLog(account), r.term)
+	if err != nil {
+		return nil, err
+	}
+	box := &outbox{Log: l}
+	for _, err := range l.Read(ctx, 0) {
+		if err != nil {
+			return nil, err
+		}
+		box.count++
+	}
+	r.outboxes[account] = box
+	return box, nil
+}
+
+// drop puts a letter into an account's outbox.
 func (e *Engine) drop(ctx context.Context, r *reign, s cluster.Scope, l Letter) error {
 	box, err := e.outbox(ctx, r, s.Account)
 	if err != nil {
 		return err
 	}
 	l.Time, l.Region = time.Now().UTC(), s.Region
-	seq, err := box.Append(context.WithoutCancel(ctx), journal.Synced, marshal(l))
-	if err == nil && seq > outboxKept && seq%1000 == 0 {
-		err = box.Trim(ctx, seq-outboxKept)
+	ctx = context.WithoutCancel(ctx)
+	if _, err = box.Append(ctx, journal.Synced, marshal(l)); err != nil {
+		return err
 	}
-	return err
+	if err := box.added(ctx); err != nil {
+		e.log.Warn("old letters stay in an outbox", "account", s.Account, "err", err)
+	}
+	return nil
+}
+
+// added counts a letter, and removes old ones when there are too many.
+func (b *outbox) added(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.count++; b.count < outboxKept+outboxMore {
+		return nil
+	}
+	first, n := journal.Seq(0), 0
+	for rec, err := range b.Read(ctx, 0) { // numbers have gaps
+		if err != nil {
+			return err
+		}
+		if first = rec.Seq; n == b.count-outboxKept {
+			break
+		}
+		n++
+	}
+	if err := b.Trim(ctx, first); err != nil {
+		return err
+	}
+	b.count -= n
+	return nil
 }
 
 // Outbox returns the letters of an account, the oldest first, whose numbers are
@@ -96,6 +143,9 @@ func (e *Engine) clearOutbox(ctx context.Context, account string) error {
 	if err != nil {
 		return err
 	}
+	box.mu.Lock()
+	defer box.mu.Unlock()
+	box.count = 0
 	return box.Trim(ctx, box.Next())
 }
 

@@ -19,7 +19,7 @@ const lanesAtOnce = 1000
 // Publish publishes messages to a topic, in their order. When it returns,
 // everything that will be delivered of them is durable. A duplicate within five
 // minutes, of a FIFO topic, gets what the first one got. Errors: ErrNoTopic,
-// ErrNoGroup, ErrNoDedup, ErrUnavailable, those of the journal.
+// ErrTooLong, ErrNoGroup, ErrNoDedup, ErrUnavailable, those of the journal.
 //
 // This is what events' rules that target a topic, and everything else within the
 // platform that publishes, call.
@@ -38,6 +38,9 @@ func (e *Engine) Publish(ctx context.Context, topicARN string, messages ...Messa
 	}
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	for i := range messages {
+		if messages[i].Size() > MaxMessage {
+			return nil, ErrTooLong
+		}
 		messages[i].ID, messages[i].Time = cluster.NewUUID(), now
 	}
 	if t.FIFO {

@@ -26,6 +26,7 @@ var (
 	ErrUnavailable = errors.New("topic: this process does not carry messages at present")
 	ErrNoEndpoint  = errors.New("topic: the platform endpoint does not exist")
 	ErrDisabled    = errors.New("topic: the platform endpoint is disabled")
+	ErrTooLong     = errors.New("topic: the message is larger than 256 KiB")
 	ErrNoGroup     = errors.New("topic: a FIFO topic needs MessageGroupId")
 	ErrNoDedup     = errors.New("topic: the topic needs MessageDeduplicationId or content-based deduplication")
 )
@@ -132,9 +133,15 @@ const (
 )
 
 // Replaying reports whether the archive is being read for the subscription:
-// until it has caught up, new messages do not go to it directly.
+// until it has caught up, new messages of its time do not go to it directly.
 func (s *Subscription) Replaying() bool {
 	return s.Replay.Status == ReplayPending || s.Replay.Status == ReplayRunning
+}
+
+// replays reports whether a new message comes to the subscription by a replay
+// that is under way.
+func (s *Subscription) replays(m *Message) bool {
+	return s.Replaying() && (s.Replay.To.IsZero() || !m.Time.After(s.Replay.To))
 }
 
 // RowKey is the row's key.

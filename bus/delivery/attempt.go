@@ -125,7 +125,7 @@ func (e *Engine) attempt(t *task) (state, outcome) {
 		return s, ended
 	}
 	s.attempts++
-	s.why.Message, s.why.Code = err.Error(), ""
+	s.why.Message, s.why.Code = said(err), ""
 	var told *Error
 	var after time.Duration
 	if errors.As(err, &told) {

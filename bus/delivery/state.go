@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/dhowhq/dhow/journal"
 )
@@ -79,16 +81,30 @@ type stateRecord struct {
 	Retries   int        `json:",omitempty"`
 }
 
-// maxMessage is how much of an error's text is kept.
+// maxMessage is how much of an error's text is kept, in bytes.
 const maxMessage = 1024
+
+// said is an error's text as a dead letter can hold it: a part of it may be a
+// receiver's.
+func said(err error) string {
+	s := strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\t' && r != '\n' || r == 0xFFFE || r == 0xFFFF {
+			return utf8.RuneError
+		}
+		return r // of bytes that are no UTF-8, RuneError
+	}, err.Error())
+	for n := maxMessage; len(s) > maxMessage; n-- {
+		if utf8.RuneStart(s[n]) {
+			s = s[:n]
+		}
+	}
+	return s
+}
 
 func encodeState(k taskKey, s state) []byte {
 	r := stateRecord{Seq: k.seq, Lane: k.n, Done: s.done}
 	if !s.done {
 		r.Attempts, r.Dead, r.Code, r.Message, r.Exhausted, r.Retries = s.attempts, s.dead, s.why.Code, s.why.Message, s.why.Exhausted, s.why.Retries
-		if len(r.Message) > maxMessage {
-			r.Message = r.Message[:maxMessage]
-		}
 		if !s.next.IsZero() {
 			r.Next = &s.next
 		}

@@ -13,8 +13,15 @@ import (
 	"time"
 )
 
-// MaxPaths is how many variables a template may have.
-const MaxPaths = 100
+const (
+	// MaxPaths is how many variables a template may have.
+	MaxPaths = 100
+	// MaxSize is how many bytes a filled template may have: twice an event's. A
+	// template names a large part of an event as often as it likes.
+	MaxSize = 2 << 20
+)
+
+var errSize = fmt.Errorf("the filled input template is larger than %d bytes", MaxSize)
 
 // Spec is what a target says of its input. At most one of Constant, Path and
 // Template is set; none is the event itself.
@@ -147,16 +154,31 @@ func (s Spec) Apply(e Event) ([]byte, error) {
 
 // transform fills the template.
 func (s Spec) transform(e Event) ([]byte, error) {
+	type rendered struct {
+		name   string
+		quoted bool
+	}
 	var failed error
+	values := map[rendered]*string{} // nil: no variable
+	size := len(*s.Template)
 	out := fill(*s.Template, func(name string, quoted bool) (string, bool) {
-		v, known, err := s.variable(e, name)
-		if err != nil {
-			failed = err
+		text, ok := values[rendered{name, quoted}]
+		if !ok && failed == nil {
+			v, known, err := s.variable(e, name)
+			if failed = err; known {
+				r := render(v, quoted)
+				text = &r
+			}
+			values[rendered{name, quoted}] = text
 		}
-		if !known {
+		if text == nil || failed != nil {
 			return "", false
 		}
-		return render(v, quoted), true
+		if size += len(*text); size > MaxSize {
+			failed = errSize
+			return "", false
+		}
+		return *text, true
 	})
 	if failed != nil {
 		return nil, failed

@@ -2,6 +2,7 @@ package input
 
 import (
 	"encoding/json"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -133,4 +134,26 @@ func FuzzTemplate(f *testing.F) {
 			t.Errorf("%q gives %q", template, got)
 		}
 	})
+}
+
+// TestLargeInput refuses a template that makes gigabytes of an event, before it
+// has made them.
+func TestLargeInput(t *testing.T) {
+	event := Event{JSON: []byte(`{"detail":"` + strings.Repeat("x", 1<<20) + `"}`)}
+	ptr := func(s string) *string { return &s }
+	s := Spec{Template: ptr(`"` + strings.Repeat("<a>", 2700) + `"`), Paths: map[string]string{"a": "$.detail"}}
+	if err := s.Check("t"); err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	got, err := s.Apply(event)
+	runtime.ReadMemStats(&after)
+	if made := (after.TotalAlloc - before.TotalAlloc) >> 20; err == nil || made > 64 {
+		t.Errorf("%d bytes and %v, with %d MiB of memory", len(got), err, made)
+	}
+	s.Template = ptr(`{"one": <a>}`)
+	if got, err = s.Apply(event); err != nil || len(got) != 1<<20+10 {
+		t.Errorf("%d bytes and %v of one use", len(got), err)
+	}
 }

@@ -76,7 +76,7 @@ func (f *flat) fields(p *pathNode, mem int32, depth int) error {
 // value reads a value at p. Objects in it belong to the element mem of an array,
 // scalars to object, the element that holds the innermost object around them.
 func (f *flat) value(p *pathNode, mem, object int32, depth int) error {
-	if depth > maxDepth {
+	if depth > MaxDepth {
 		return errJSON
 	}
 	switch f.peek() {

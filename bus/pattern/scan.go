@@ -9,8 +9,8 @@ import (
 // errJSON is the answer to an event that is no JSON object.
 var errJSON = errors.New("pattern: the event is not a JSON object")
 
-// maxDepth is how deep an event's JSON may be nested.
-const maxDepth = 1000
+// MaxDepth is how deep an event's JSON may be nested.
+const MaxDepth = 1000
 
 // scanner reads the tokens of an event, which is not known to be JSON. It
 // copies nothing but strings with escapes.
@@ -209,7 +209,7 @@ func isNumber(text []byte) bool {
 
 // skip passes over a value that nobody asks for.
 func (s *scanner) skip(depth int) error {
-	if depth > maxDepth {
+	if depth > MaxDepth {
 		return errJSON
 	}
 	switch s.peek() {

@@ -29,11 +29,11 @@ func (t topicTarget) Send(ctx context.Context, d bus.Delivery) error {
 	if err := t.refused(d); err != nil {
 		return &delivery.Error{Code: bus.CodeNoPermissions, Permanent: true, Err: err}
 	}
-	_, err := t.topics.Publish(ctx, arn, topic.Message{Body: string(d.Input)})
+	_, err := t.topics.Publish(ctx, arn, topic.Message{Body: string(d.Input), Trace: d.Trace})
 	switch {
 	case errors.Is(err, topic.ErrNoTopic):
 		return delivery.Permanent(bus.CodeNoResource, "the topic %s does not exist", arn)
-	case errors.Is(err, topic.ErrNoGroup), errors.Is(err, topic.ErrNoDedup):
+	case errors.Is(err, topic.ErrTooLong), errors.Is(err, topic.ErrNoGroup), errors.Is(err, topic.ErrNoDedup):
 		return &delivery.Error{Code: bus.CodeClientError, Permanent: true, Err: err}
 	}
 	return err

@@ -44,7 +44,7 @@ func (queueTarget) Check(cluster.Scope, types.Target) error { return nil }
 
 // Send implements bus.Target.
 func (q queueTarget) Send(ctx context.Context, d bus.Delivery) error {
-	m := queue.Message{Body: string(d.Input), Sender: d.Account}
+	m := queue.Message{Body: string(d.Input), Sender: d.Account, Trace: d.Trace}
 	if d.Target.SqsParameters != nil {
 		m.Group = text(d.Target.SqsParameters.MessageGroupId)
 	}
@@ -115,9 +115,13 @@ func groupOf(s string) (cluster.Scope, string, error) {
 	return cluster.Scope{Account: a.Account, Region: a.Region}, name, nil
 }
 
-// Check implements bus.Target.
-func (groupTarget) Check(_ cluster.Scope, t types.Target) error {
-	_, _, err := groupOf(*t.Arn)
+// Check implements bus.Target. A group is of the rule's account and region, as on
+// AWS.
+func (groupTarget) Check(s cluster.Scope, t types.Target) error {
+	of, _, err := groupOf(*t.Arn)
+	if err == nil && of != s {
+		err = fmt.Errorf("the log group %s is not of the rule's account and region", *t.Arn)
+	}
 	return err
 }
 

@@ -164,6 +164,16 @@ func TestGroupARN(t *testing.T) {
 	}
 }
 
+// TestGroupOfOthers refuses the log group of another account or region.
+func TestGroupOfOthers(t *testing.T) {
+	for arn, ok := range map[string]bool{"arn:aws:logs:eu-west-1:111111111111:log-group:/a": true, "arn:aws:logs:eu-west-1:222222222222:log-group:/a": false,
+		"arn:aws:logs:us-east-1:111111111111:log-group:/a": false} {
+		if err := (groupTarget{}).Check(cluster.Scope{Account: "111111111111", Region: "eu-west-1"}, types.Target{Arn: &arn}); (err == nil) != ok {
+			t.Errorf("%s: %v", arn, err)
+		}
+	}
+}
+
 func TestPartitionKey(t *testing.T) {
 	d := bus.Delivery{EventID: "id-1", Event: []byte(`{"detail":{"user":"u-1","n":5}}`)}
 	for path, want := range map[string]string{"": "id-1", "$.detail.user": "u-1", "$.detail.n": "5", "$.detail.missing": ""} {

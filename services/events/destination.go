@@ -27,8 +27,10 @@ func checkEndpoint(s string) error {
 	return nil
 }
 
-func findConnection(r store.Reader, arn string) error {
-	if _, ok := bus.FindConnection(r, arn); !ok {
+// findConnection holds that a connection is there, and the caller's: whoever may
+// use it can have what it authorizes with sent anywhere.
+func findConnection(ctx context.Context, r store.Reader, arn string) error {
+	if c, ok := bus.FindConnection(r, arn); !ok || c.Scope != scope(ctx) {
 		name := arn[strings.LastIndex(arn, "connection/")+len("connection/"):]
 		name, _, _ = strings.Cut(name, "/")
 		return notFound("Connection '%s' does not exist.", name)
@@ -59,7 +61,7 @@ func (a *API) CreateApiDestination(ctx context.Context, in *eventbridge.CreateAp
 		if _, ok := bus.Destinations.Get(tx, d.Key()); ok {
 			return exists("An api-destination '%s' already exists.", d.Name)
 		}
-		if err := findConnection(tx, d.ConnectionARN); err != nil {
+		if err := findConnection(ctx, tx, d.ConnectionARN); err != nil {
 			return err
 		}
 		st = state(tx, d)
@@ -86,7 +88,7 @@ func (a *API) UpdateApiDestination(ctx context.Context, in *eventbridge.UpdateAp
 			return noDestination("update", *in.Name)
 		}
 		if in.ConnectionArn != nil {
-			if err := findConnection(tx, *in.ConnectionArn); err != nil {
+			if err := findConnection(ctx, tx, *in.ConnectionArn); err != nil {
 				return err
 			}
 			d.ConnectionARN = *in.ConnectionArn

@@ -1,9 +1,11 @@
 package events
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,6 +15,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+
+	"github.com/dhowhq/dhow/queue"
 )
 
 // destination makes a connection and an API destination, and a rule that sends
@@ -49,9 +53,15 @@ func TestAPIDestination(t *testing.T) {
 			BodyParameters: []types.ConnectionBodyParameter{{Key: ptr("extra"), Value: ptr("yes")}}}}, types.ConnectionAuthorizationTypeBasic, func(t *types.Target) {
 		t.HttpParameters = &types.HttpParameters{PathParameterValues: []string{"a b"}, HeaderParameters: map[string]string{"X-T": "target", "X-C": "target"}, QueryStringParameters: map[string]string{"q": "1", "from": "$.source"}}
 	})
-	f.put("", update)
+	e := entry("", update)
+	e.TraceHeader = ptr("Root=1-5759e988-bd862e3fe1be46a994272793")
+	_, err := f.client.PutEvents(f.ctx, &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{e}})
+	must(t, err)
 	r := <-got
 	u, p, _ := r.BasicAuth()
+	if r.Header.Get("X-Amzn-Trace-Id") != *e.TraceHeader {
+		t.Errorf("the trace is %q", r.Header.Get("X-Amzn-Trace-Id"))
+	}
 	if r.URL.String() != "/x/a%20b/y?from=core.update-account-command&q=1" || u != "u" || p != "p" || r.Header.Get("X-C") != "connection" || r.Header.Get("X-T") != "target" || r.Method != "POST" {
 		t.Errorf("%s %s, %v", r.Method, r.URL, r.Header)
 	}
@@ -162,5 +172,70 @@ func TestInvocationRate(t *testing.T) {
 	}
 	if d := last.Sub(first); d < 250*time.Millisecond {
 		t.Errorf("4 invocations within %v", d)
+	}
+}
+
+// TestOthersConnections has another account try what holds the first one's
+// secrets: a connection, and an API destination over it.
+func TestOthersConnections(t *testing.T) {
+	f := newFixture(t)
+	f.destination("http://127.0.0.1:1/", nil, types.CreateConnectionAuthRequestParameters{BasicAuthParameters: &types.CreateConnectionBasicAuthRequestParameters{Username: ptr("u"), Password: ptr("p")}},
+		types.ConnectionAuthorizationTypeBasic, nil)
+	c, err := f.client.DescribeConnection(f.ctx, &eventbridge.DescribeConnectionInput{Name: ptr("c")})
+	must(t, err)
+	d, err := f.client.DescribeApiDestination(f.ctx, &eventbridge.DescribeApiDestinationInput{Name: ptr("d")})
+	must(t, err)
+	for what, them := range map[string]*eventbridge.Client{"another account": f.caller("222222222222", region), "another region": f.caller(account, "us-east-1")} {
+		_, err = them.CreateApiDestination(f.ctx, &eventbridge.CreateApiDestinationInput{Name: ptr("mine"), ConnectionArn: c.ConnectionArn, HttpMethod: types.ApiDestinationHttpMethodPost,
+			InvocationEndpoint: ptr("http://127.0.0.1:1/")})
+		refused(t, err, "ResourceNotFoundException", "Connection 'c' does not exist.")
+		_, err = them.PutRule(f.ctx, &eventbridge.PutRuleInput{Name: ptr("r"), EventPattern: ptr(updates)})
+		must(t, err)
+		for _, arn := range []string{*d.ApiDestinationArn, "arn:aws:lambda:" + region + ":" + account + ":function:f"} {
+			out, err := them.PutTargets(f.ctx, &eventbridge.PutTargetsInput{Rule: ptr("r"), Targets: []types.Target{{Id: ptr("t"), Arn: &arn}}})
+			must(t, err)
+			if out.FailedEntryCount != 1 {
+				t.Errorf("%s has %s as a target", what, arn)
+			}
+		}
+	}
+}
+
+// TestHostileStatus has an endpoint answer with what no queue takes: the dead
+// letter goes there all the same.
+func TestHostileStatus(t *testing.T) {
+	f := newFixture(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			http.ReadRequest(bufio.NewReader(c))
+			io.WriteString(c, "HTTP/1.1 400 no\x01\xff\uffffway "+strings.Repeat("x", 3000)+"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+			c.Close()
+		}
+	}()
+	f.destination("http://"+l.Addr().String()+"/", nil, types.CreateConnectionAuthRequestParameters{ApiKeyAuthParameters: &types.CreateConnectionApiKeyAuthRequestParameters{ApiKeyName: ptr("k"), ApiKeyValue: ptr("v")}},
+		types.ConnectionAuthorizationTypeApiKey, nil)
+	f.put("", update)
+	said := f.queues.waitDead(t, queueARN("dlq"))["ERROR_MESSAGE"]
+	if !queue.Valid(said) || !strings.Contains(said, "way") || len(said) > 1100 {
+		t.Errorf("%d bytes: %q", len(said), said)
+	}
+}
+
+// TestNoncharacters has an event hold characters that JSON may and messages of
+// queues may not hold.
+func TestNoncharacters(t *testing.T) {
+	f := newFixture(t)
+	f.rule("all", "", `{"source":[{"prefix":""}]}`)
+	f.put("", "{\"a\":\"x\uffffy\ufffe\"}")
+	got := f.queues.wait(t, queueARN("all"), 1)[0]
+	if !queue.Valid(got) || decode(t, got)["detail"].(map[string]any)["a"] != "x\uffffy\ufffe" {
+		t.Errorf("%q", got)
 	}
 }

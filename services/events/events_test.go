@@ -86,6 +86,23 @@ func TestPutEventsRefusals(t *testing.T) {
 	}
 }
 
+// TestDeepEvent has an event that is nested too deep fail for itself.
+func TestDeepEvent(t *testing.T) {
+	f := newFixture(t)
+	f.rule("all", "", `{"source":[{"prefix":""}]}`)
+	for _, depth := range []int{10, 990, 995, 996, 997, 998, 999, 1000, 1001, 5000, 10001, 100_000} {
+		deep := `{"a":` + strings.Repeat("[", depth) + strings.Repeat("]", depth) + `}`
+		out, err := f.client.PutEvents(f.ctx, &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{entry("", deep), entry("", update)}})
+		if err != nil {
+			t.Errorf("depth %d: %v", depth, err)
+			continue
+		}
+		if want := depth > 997; (out.Entries[0].ErrorCode != nil) != want || want && *out.Entries[0].ErrorCode != "MalformedDetail" || out.Entries[1].ErrorCode != nil {
+			t.Errorf("depth %d: %v, %v", depth, deref(out.Entries[0].ErrorCode), deref(out.Entries[1].ErrorCode))
+		}
+	}
+}
+
 func TestDeadLetter(t *testing.T) {
 	f := newFixture(t)
 	arn := f.rule("r", "", updates, func(t *types.Target) {

@@ -14,6 +14,7 @@ import (
 	"github.com/dhowhq/dhow/bus/pattern"
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/internal/arn"
+	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/store"
 )
 
@@ -122,7 +123,23 @@ func (a *API) entry(ctx context.Context, e types.PutEventsRequestEntry, now time
 		at = *e.Time
 	}
 	p := bus.Parts{Scope: cluster.Scope{Account: s.Account, Region: to.Region}, ID: id, DetailType: *e.DetailType, Source: *e.Source, Time: at, Resources: e.Resources, Detail: []byte(*e.Detail)}
-	return id, &bus.Event{Bus: to, Name: name, JSON: bus.Render(p), Ingested: now}, nil
+	return id, &bus.Event{Bus: to, Name: name, JSON: bus.Render(p), Ingested: now, Trace: trace(ctx, e)}, nil
+}
+
+// maxTrace is the longest TraceHeader.
+const maxTrace = 500
+
+// trace is the X-Ray trace of an entry: its own, or else the call's. It goes into
+// headers, so what no header can hold is left out.
+func trace(ctx context.Context, e types.PutEventsRequestEntry) string {
+	s := deref(e.TraceHeader)
+	if s == "" {
+		s = awsapi.CallFrom(ctx).Trace
+	}
+	if len(s) > maxTrace || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return ""
+	}
+	return s
 }
 
 // address is the bus that an entry names, in whatever account.
@@ -143,7 +160,31 @@ func address(ctx context.Context, nameOrARN *string) (cluster.Scope, string, err
 
 func isObject(s string) bool {
 	trimmed := strings.TrimLeft(s, " \t\r\n")
-	return strings.HasPrefix(trimmed, "{") && json.Valid([]byte(trimmed))
+	return strings.HasPrefix(trimmed, "{") && json.Valid([]byte(trimmed)) && !deeper(trimmed, pattern.MaxDepth-2)
+}
+
+// deeper reports whether JSON is nested deeper than that.
+func deeper(s string, most int) bool {
+	if strings.Count(s, "{")+strings.Count(s, "[") <= most {
+		return false
+	}
+	depth, inString := 0, false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			if depth++; depth > most {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
 }
 
 // mandatory are the members that an event to be tested must have.

@@ -2,6 +2,7 @@ package sqs
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -72,4 +73,66 @@ func TestOtherAccounts(t *testing.T) {
 	allowed("find", find)
 	refused("send", one, "sqs:sendmessage")
 	refused("delete, which only the owner can", remove, "sqs:deletequeue")
+}
+
+// TestMovesOfOtherAccounts has a second account ask for the messages of a
+// dead-letter queue of the first, and look at and end its tasks.
+func TestMovesOfOtherAccounts(t *testing.T) {
+	f := newFixture(t)
+	caller := func(account, region string) *sqs.Client {
+		return sqs.New(sqs.Options{BaseEndpoint: &f.url, Region: region, RetryMaxAttempts: 1, HTTPClient: sdktest.Client(),
+			Credentials: credentials.NewStaticCredentialsProvider(account, "x", "")})
+	}
+	owner, other, elsewhere := caller(account, "eu-west-1"), caller("222222222222", "eu-west-1"), caller(account, "us-east-1")
+	ctx := t.Context()
+	dead, err := owner.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("dead")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	arn, mine := "arn:aws:sqs:eu-west-1:"+account+":dead", "arn:aws:sqs:eu-west-1:222222222222:mine"
+	if _, err := owner.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("main"), Attributes: map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"` + arn + `","maxReceiveCount":1}`}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("mine")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := owner.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: dead.QueueUrl, MessageBody: aws.String("secret")}); err != nil {
+		t.Fatal(err)
+	}
+	for what, c := range map[string]*sqs.Client{"another account": other, "another region": elsewhere} {
+		if _, err := c.StartMessageMoveTask(ctx, &sqs.StartMessageMoveTaskInput{SourceArn: &arn, DestinationArn: &mine}); err == nil {
+			t.Errorf("%s moves the messages", what)
+		}
+		if _, err := c.ListMessageMoveTasks(ctx, &sqs.ListMessageMoveTasksInput{SourceArn: &arn}); err == nil {
+			t.Errorf("%s sees the tasks", what)
+		}
+	}
+	if _, err := owner.StartMessageMoveTask(ctx, &sqs.StartMessageMoveTaskInput{SourceArn: &arn, DestinationArn: &mine}); err == nil {
+		t.Error("the owner moves its messages into another account's queue")
+	}
+	task, err := owner.StartMessageMoveTask(ctx, &sqs.StartMessageMoveTaskInput{SourceArn: &arn, MaxNumberOfMessagesPerSecond: aws.Int32(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.CancelMessageMoveTask(ctx, &sqs.CancelMessageMoveTaskInput{TaskHandle: task.TaskHandle}); err == nil || !strings.Contains(err.Error(), "Task does not exist") {
+		t.Errorf("another account's cancellation: %v", err)
+	}
+}
+
+// TestTooManyPermissions adds as many statements as a policy may have, and one.
+func TestTooManyPermissions(t *testing.T) {
+	f := newFixture(t)
+	c := &client{f: f}
+	q := c.must("CreateQueue", object{"QueueName": "q"})["QueueUrl"]
+	add := func(i int) object {
+		return object{"QueueUrl": q, "Label": fmt.Sprint("l", i), "AWSAccountIds": []string{"222222222222"}, "Actions": []string{"SendMessage"}}
+	}
+	for i := range maxStatements {
+		c.must("AddPermission", add(i))
+	}
+	if e, _ := c.call("AddPermission", add(maxStatements))["Error"].(object); e == nil || e["Code"] != "OverLimit" {
+		t.Errorf("one more: %v", e)
+	}
+	c.must("RemovePermission", object{"QueueUrl": q, "Label": "l0"})
+	c.must("AddPermission", add(maxStatements))
 }

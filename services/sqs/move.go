@@ -10,15 +10,35 @@ import (
 	"github.com/dhowhq/dhow/queue"
 )
 
+// own finds a queue of the caller's account and region by the ARN that a
+// parameter holds: policies give nobody else the operations of move tasks.
+func (a *API) own(ctx context.Context, parameter, arn string) (*queue.Queue, error) {
+	q, err := a.queues.QueueByARN(arn)
+	if err != nil || q.Scope != scope(ctx) {
+		return nil, fault("ResourceNotFoundException", 404, "The resource that you specified for the %s parameter doesn't exist.", parameter)
+	}
+	return q, nil
+}
+
 // StartMessageMoveTask starts to move the messages of a dead-letter queue.
 func (a *API) StartMessageMoveTask(ctx context.Context, in *sqs.StartMessageMoveTaskInput) (*sqs.StartMessageMoveTaskOutput, error) {
 	source, destination := *in.SourceArn, deref(in.DestinationArn)
 	if n := in.MaxNumberOfMessagesPerSecond; n != nil && (*n < 1 || *n > 500) {
 		return nil, invalid("MaxNumberOfMessagesPerSecond", *n, "Must be between 1 and 500, if provided.")
 	}
-	for name, arn := range map[string]string{"SourceArn": source, "DestinationArn": destination} {
-		if _, err := a.queues.QueueByARN(arn); err != nil && arn != "" {
-			return nil, fault("ResourceNotFoundException", 404, "The resource that you specified for the %s parameter doesn't exist.", name)
+	from, err := a.own(ctx, "SourceArn", source)
+	if err != nil {
+		return nil, err
+	}
+	if destination != "" {
+		to, err := a.own(ctx, "DestinationArn", destination)
+		switch {
+		case err != nil:
+			return nil, err
+		case to.ID == from.ID:
+			return nil, invalidValue("Source queue arn and destination queue arn must be different.")
+		case to.FIFO != from.FIFO:
+			return nil, invalidValue("Source queue and destination queue must be of the same type.")
 		}
 	}
 	m, err := a.queues.StartMove(ctx, source, destination, int(deref(in.MaxNumberOfMessagesPerSecond)))
@@ -37,7 +57,7 @@ func (a *API) StartMessageMoveTask(ctx context.Context, in *sqs.StartMessageMove
 
 // CancelMessageMoveTask ends a task; what has moved stays moved.
 func (a *API) CancelMessageMoveTask(ctx context.Context, in *sqs.CancelMessageMoveTaskInput) (*sqs.CancelMessageMoveTaskOutput, error) {
-	m, err := a.queues.CancelMove(ctx, *in.TaskHandle)
+	m, err := a.queues.CancelMove(ctx, scope(ctx), *in.TaskHandle)
 	switch {
 	case errors.Is(err, queue.ErrNoTask):
 		return nil, fault("ResourceNotFoundException", 404, "Task does not exist.")
@@ -50,15 +70,15 @@ func (a *API) CancelMessageMoveTask(ctx context.Context, in *sqs.CancelMessageMo
 }
 
 // ListMessageMoveTasks lists the newest tasks of a source.
-func (a *API) ListMessageMoveTasks(_ context.Context, in *sqs.ListMessageMoveTasksInput) (*sqs.ListMessageMoveTasksOutput, error) {
+func (a *API) ListMessageMoveTasks(ctx context.Context, in *sqs.ListMessageMoveTasksInput) (*sqs.ListMessageMoveTasksOutput, error) {
 	limit := int32(1)
 	if in.MaxResults != nil {
 		if limit = *in.MaxResults; limit < 1 || limit > 10 {
 			return nil, invalid("MaxResults", limit, "Must be between 1 and 10, if provided.")
 		}
 	}
-	if _, err := a.queues.QueueByARN(*in.SourceArn); err != nil {
-		return nil, fault("ResourceNotFoundException", 404, "The resource that you specified for the SourceArn parameter doesn't exist.")
+	if _, err := a.own(ctx, "SourceArn", *in.SourceArn); err != nil {
+		return nil, err
 	}
 	out := &sqs.ListMessageMoveTasksOutput{}
 	for _, m := range a.queues.Moves(*in.SourceArn, int(limit)) {

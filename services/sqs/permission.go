@@ -56,6 +56,10 @@ var grantable = []string{"*", "SendMessage", "ReceiveMessage", "DeleteMessage", 
 
 var label = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,80}$`)
 
+// maxStatements is how many statements a policy has: "Amazon SQS policy quotas"
+// in the developer guide.
+const maxStatements = 20
+
 // AddPermission adds a statement to the queue's policy.
 func (a *API) AddPermission(ctx context.Context, in *sqs.AddPermissionInput) (*sqs.AddPermissionOutput, error) {
 	if !label.MatchString(*in.Label) {
@@ -87,6 +91,9 @@ func (a *API) AddPermission(ctx context.Context, in *sqs.AddPermissionInput) (*s
 		p := readPolicy(d)
 		if p.find(*in.Label) >= 0 {
 			return invalid("Label", *in.Label, "Already exists.")
+		}
+		if len(p.list) >= maxStatements {
+			return fault("OverLimit", 403, "%d permissions were found, maximum allowed is %d.", len(p.list)+1, maxStatements)
 		}
 		p.list = append(p.list, json.RawMessage(marshal(map[string]any{"Sid": *in.Label, "Effect": "Allow",
 			"Principal": map[string]any{"AWS": oneOrMany(principals)}, "Action": oneOrMany(actions), "Resource": d.ARN()})))

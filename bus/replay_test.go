@@ -1,0 +1,124 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+
+	"github.com/dhowhq/dhow/journal"
+	"github.com/dhowhq/dhow/journal/mem"
+	"github.com/dhowhq/dhow/store"
+	"github.com/dhowhq/dhow/store/storetest"
+)
+
+// archived makes an archive of events that were taken at those times, in the
+// order in which they came into it.
+func archived(t *testing.T, db *store.DB, j journal.Journal, at ...int64) Archive {
+	t.Helper()
+	a := Archive{Scope: here, Name: "a", ID: "id-a", Bus: DefaultName}
+	put(t, db, Archives, a)
+	log, err := j.Open(t.Context(), archivePrefix+a.ID, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range at {
+		if _, err := log.Append(t.Context(), journal.Synced, envelope{ingested: time.Unix(s, 0), event: event(i).JSON}.encode()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return a
+}
+
+// ended waits for the end of the replay p.
+func ended(t *testing.T, db *store.DB) (p Replay) {
+	t.Helper()
+	commits, unwatch := db.Watch(Replays)
+	defer unwatch()
+	for end := time.After(10 * time.Second); ; {
+		db.View(func(rd store.Reader) error { p, _ = Replays.Get(rd, here.Key("p")); return nil })
+		if !p.Active() {
+			return p
+		}
+		select {
+		case <-commits:
+		case <-end:
+			t.Fatalf("the replay does not end: %+v", p)
+		}
+	}
+}
+
+// TestReplayOutOfOrder replays an event that came into the archive behind one
+// that was taken later, as events do that are archived side by side.
+func TestReplayOutOfOrder(t *testing.T) {
+	db, j, r := storetest.Open(t), mem.New(), newReceiver()
+	a := archived(t, db, j, 1000, 1010, 1001)
+	put(t, db, Rules, rule("r"))
+	put(t, db, Replays, Replay{Scope: here, Name: "p", Archive: "a", ArchiveID: a.ID, Bus: DefaultName, State: types.ReplayStateStarting, From: time.Unix(1000, 0), To: time.Unix(1010, 0)})
+	_, stop := start(t, db, j, r)
+	defer stop()
+	if p := ended(t, db); p.State != types.ReplayStateCompleted {
+		t.Fatalf("%+v", p)
+	}
+	got := map[string]bool{}
+	for _, d := range r.wait(t, 2) {
+		got[d.EventID] = true
+	}
+	if want := "map[0:true 2:true]"; fmt.Sprint(got) != want {
+		t.Errorf("replayed are %v, want %s", got, want)
+	}
+}
+
+// fullJournal is a journal whose disk is full, for deliveries, as often as left
+// says.
+type fullJournal struct {
+	journal.Journal
+	left atomic.Int32
+}
+
+type fullLog struct {
+	journal.Log
+	j *fullJournal
+}
+
+func (j *fullJournal) Open(ctx context.Context, name string, term int64) (journal.Log, error) {
+	l, err := j.Journal.Open(ctx, name, term)
+	if name == "delivery/events/messages" {
+		l = &fullLog{l, j}
+	}
+	return l, err
+}
+
+func (l *fullLog) Append(ctx context.Context, d journal.Durability, records ...[]byte) (journal.Seq, error) {
+	if l.j.left.Add(-1) >= 0 {
+		return 0, journal.ErrFull
+	}
+	return l.Log.Append(ctx, d, records...)
+}
+
+// TestReplayOnFullDisk lets a replay wait for room rather than fail.
+func TestReplayOnFullDisk(t *testing.T) {
+	db, j, r := storetest.Open(t), &fullJournal{Journal: mem.New()}, newReceiver()
+	a := archived(t, db, j, 1000, 1001)
+	put(t, db, Rules, rule("r"))
+	put(t, db, Replays, Replay{Scope: here, Name: "p", Archive: "a", ArchiveID: a.ID, Bus: DefaultName, State: types.ReplayStateStarting, From: time.Unix(1000, 0), To: time.Unix(1010, 0)})
+	j.left.Store(1)
+	e, err := New(Config{DB: db, Journal: j, Targets: map[string]Target{"sqs": r}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	var work sync.WaitGroup
+	work.Go(func() { e.Run(ctx) })
+	defer work.Wait()
+	defer cancel()
+	if p := ended(t, db); p.State != types.ReplayStateCompleted {
+		t.Fatalf("the replay is %s: %s", p.State, p.Reason)
+	}
+	r.wait(t, 2)
+}
