@@ -28,7 +28,8 @@ func rank(pkg string) int {
 }
 
 // TestArrows holds the direction of imports: cmd → services → engines → store and journal
-// → internal, and no service imports another.
+// → internal, and no service imports another. What users build into their own
+// programs brings nothing of the platform along but the forms of messages.
 func TestArrows(t *testing.T) {
 	const module = "github.com/dhowhq/dhow/"
 	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...")
@@ -60,6 +61,9 @@ func TestArrows(t *testing.T) {
 			if rank(from) == 4 && rank(to) == 4 && service(from) != service(to) {
 				t.Errorf("%s imports %s: services do not know each other", from, to)
 			}
+			if public(from) && !public(to) {
+				t.Errorf("%s is part of users' programs, and imports %s", from, to)
+			}
 		}
 	}
 	if packages < 20 {
@@ -69,3 +73,6 @@ func TestArrows(t *testing.T) {
 
 // service is the face that a package below services/ belongs to.
 func service(pkg string) string { return strings.Split(pkg, "/")[1] }
+
+// public reports whether a package is part of users' programs.
+func public(pkg string) bool { return strings.HasPrefix(pkg, "sdk/") || pkg == "contract/wire" }
