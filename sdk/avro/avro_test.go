@@ -122,8 +122,8 @@ func TestInvalid(t *testing.T) {
 	header := p.Reference().AppendHeader(nil)
 	for _, tt := range []struct{ payload, path, detail string }{
 		{"", "Order.id", "short buffer"},
-		{"\x02o\x04\x02\x02s\x7e", "Order.lines.kind", "enum index 63 out of range"},
-		{"\x02o\x04\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", "Order.lines", "exceeds"},
+		{"\x02o\x04\x04\x02s\x00\x02s\x7e\x00\x00", "Order.lines[1].kind", "enum index 63 out of range"},
+		{"\x02o\x04\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", "Order.lines[0].sku", "exceeds"},
 		{"\x02o\x04\x00\x08", "Order.note", "union index"},
 		{"\x02o\x04\x00\x00left", "Order", "4 bytes are left over"},
 	} {
@@ -132,7 +132,17 @@ func TestInvalid(t *testing.T) {
 			t.Errorf("%q: %v", tt.payload, err)
 		}
 	}
-	_, err := c.Event(ctx, []byte(`{"dataschema":"shop/order@1.1.0","data":{"id":"o","total":"x","lines":[]}}`))
+	deep := `{"type":"record","name":"Tree","fields":[{"name":"leaves","type":{"type":"map","values":["null","Tree"]}}]}`
+	tree := must(NewConsumer[any](ctx, lockOf(t, &Version{Name: "a/tree", Version: "1.0.0", Definition: deep}), "a/tree", WithBare("1.0.0"), WithForms()))
+	_, err := tree.Decode(ctx, []byte("\x02\x04ab\x02\x01\x02\x02c\x06\x00\x00"))
+	if !errors.As(err, &why) || why.Path != `Tree.leaves["ab"].leaves["c"]` {
+		t.Error(err)
+	}
+	_, err = tree.Decode(ctx, []byte(strings.Repeat("\x02\x02c\x02", 100_000)))
+	if !errors.As(err, &why) || len(why.Error()) > 5_000 {
+		t.Errorf("%.200s", err)
+	}
+	_, err = c.Event(ctx, []byte(`{"dataschema":"shop/order@1.1.0","data":{"id":"o","total":"x","lines":[]}}`))
 	if !errors.As(err, &why) || why.Path != "Order.total" {
 		t.Error(err)
 	}

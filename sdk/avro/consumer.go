@@ -130,7 +130,11 @@ func (c *Consumer[T]) Read(ctx context.Context, m wire.Message, v *T) error {
 func (c *Consumer[T]) payload(r *reader, payload []byte, v *T) error {
 	rest, err := r.schema.Decode(payload, v, c.decode...)
 	if err != nil {
-		return invalid(r.writer, err)
+		in := invalid(r.writer, err)
+		if path := locate(r.writer, payload); path != "" {
+			in.Path = path
+		}
+		return in
 	}
 	if len(rest) > 0 {
 		return &Invalid{Schema: r.writer.String(), Path: r.writer.record, Detail: fmt.Sprintf("%d bytes are left over", len(rest))}

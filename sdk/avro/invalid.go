@@ -12,7 +12,7 @@ import (
 // fit the schema it is to be written with.
 type Invalid struct {
 	Schema string // the version, "shop/order@1.2.0"
-	Path   string // of the value, "Order.lines.sku"; the record alone where it is none of its fields
+	Path   string // of the value, "Order.lines[3].sku"; the record alone where it is none of its fields
 	Detail string
 	Err    error // of the Avro library; nil where it found nothing wrong
 }
