@@ -188,3 +188,24 @@ func FuzzDecode(f *testing.F) {
 		SplitIndexes(nil, body)
 	})
 }
+
+func BenchmarkDecode(b *testing.B) {
+	payload := make([]byte, 300)
+	glue := append(Reference{Form: Glue, UUID: uuid(b)}.AppendHeader(nil), payload...)
+	text := []byte(base64.StdEncoding.EncodeToString(glue))
+	bare := []byte(base64.StdEncoding.EncodeToString(payload))
+	envelope, _ := AppendEnvelope(nil, Reference{Form: Named, Name: "shop/order", Version: "1.2.0"}, AvroBinary, payload)
+	named := attributes(SchemaAttribute, "shop/order", VersionAttribute, "1.2.0", ContentTypeAttribute, AvroBinary)
+	for name, m := range map[string]Message{
+		"bytes": {Body: glue}, "text": {Body: text, Text: true}, "named": {Body: bare, Text: true, Attribute: named},
+		"zlib": {Body: AppendZlib(nil, uuid(b), payload)}, "envelope": {Body: envelope, Text: true},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if d, err := (Decoder{}).Decode(m); err != nil || len(d.Payload) != len(payload) {
+					b.Fatal(d, err)
+				}
+			}
+		})
+	}
+}

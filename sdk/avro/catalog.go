@@ -83,13 +83,13 @@ func (r *Registry) renewAlone(ctx context.Context, c *catalog) error {
 func (r *Registry) fill(ctx context.Context, c *catalog, newest int64) error {
 	var (
 		mu     sync.Mutex
-		failed []error
+		failed error // the first
 		wg     sync.WaitGroup
 		slots  = make(chan struct{}, atOnce)
 	)
 	for n := newest; n > max(0, newest-int64(r.o.Depth)); n-- {
 		mu.Lock()
-		skip := c.numbers[n] != nil || c.void[n] || len(failed) > 0
+		skip := c.numbers[n] != nil || c.void[n] || failed != nil
 		mu.Unlock()
 		if skip {
 			continue
@@ -106,12 +106,14 @@ func (r *Registry) fill(ctx context.Context, c *catalog, newest int64) error {
 			case errors.Is(err, errVoid) || errors.Is(err, ErrUnknown):
 				c.void[n] = true
 			case !errors.Is(err, errPending):
-				failed = append(failed, err)
+				if failed == nil {
+					failed = err
+				}
 			}
 		})
 	}
 	wg.Wait()
-	return errors.Join(failed...)
+	return failed
 }
 
 // publish makes the list of what is known, of at most depth versions.

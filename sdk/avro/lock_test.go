@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
+	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -204,3 +206,29 @@ type broken struct{ err error }
 func (b broken) Select(context.Context, Wanted) (*Version, error) { return nil, b.err }
 
 func (b broken) Find(context.Context, string, wire.Reference) (*Version, error) { return nil, b.err }
+
+// TestExampleLock holds that the lock file of the examples is of their schemas.
+// go test -run TestExampleLock -write writes it anew.
+func TestExampleLock(t *testing.T) {
+	f := LockFile{}
+	for _, e := range []struct{ version, file, id string }{
+		{"1.0.0", "order-1.0.0.avsc", "5b1f0e0c-2f1c-4f5e-9a55-6f6d3a8c1e10"},
+		{"1.1.0", "order.avsc", "b7b4a7f0-9c96-4e4a-a687-fb5de9ef0c63"},
+	} {
+		text := must(os.ReadFile("testdata/schemas/" + e.file))
+		entry := must(NewLockEntry("shop/order", e.version, e.file, text))
+		entry.SchemaVersionID = must(wire.ParseUUID(e.id))
+		f.Schemas = append(f.Schemas, entry)
+	}
+	want := must(f.Marshal())
+	if *write {
+		if err := os.WriteFile("testdata/schemas/dhow.lock", want, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile("testdata/schemas/dhow.lock"); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%s, %v\nwant %s", got, err, want)
+	}
+}
+
+var write = flag.Bool("write", false, "write the lock file of the examples anew")

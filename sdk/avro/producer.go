@@ -144,6 +144,6 @@ func (p *Producer[T]) attributes() map[string]string {
 	}
 }
 
-// ErrHeaderless is a producer of the form Named or None and a service whose
-// messages have no attributes.
+// ErrHeaderless is a producer of the form Named and a service whose messages have
+// no attributes.
 var ErrHeaderless = errors.New("messages of this service have no attributes to name the schema in: use the form Glue, Confluent or SingleObject")

@@ -149,7 +149,6 @@ func TestRegistrySlow(t *testing.T) {
 		c := must(NewConsumer[Order10](ctx, r, "shop/order@^1"))
 		f.set(func() { f.delay = time.Hour })
 		time.Sleep(61 * time.Second) // a renewal in the background hangs as well
-		begin := time.Now()
 		for _, form := range []wire.Form{wire.Glue, wire.SingleObject} {
 			v := must(parse(&Version{Name: "shop/order", UUID: newUUID(), Definition: order11}))
 			begin := time.Now()
@@ -159,7 +158,7 @@ func TestRegistrySlow(t *testing.T) {
 			}
 		}
 		v := must(parse(&Version{Name: "shop/order", UUID: newUUID(), Definition: order11}))
-		begin = time.Now()
+		begin := time.Now()
 		brief, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 		defer cancel()
 		_, err := c.Decode(brief, messageOf(v, wire.Glue))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/dhowhq/dhow/contract/wire"
 )
@@ -44,7 +45,7 @@ func (c chain) first(ask func(Source) (*Version, error)) (*Version, error) {
 	if len(c) == 0 {
 		return nil, unknown("the chain has no sources")
 	}
-	var failed []error
+	var failed all
 	answered := true
 	for _, s := range c {
 		v, err := ask(s)
@@ -54,12 +55,24 @@ func (c chain) first(ask func(Source) (*Version, error)) (*Version, error) {
 		answered = answered && errors.Is(err, ErrUnknown)
 		failed = append(failed, err)
 	}
-	err := errors.Join(failed...)
 	if !answered { // one that has it may have been out of reach
-		err = &unreached{err}
+		return nil, &unreached{failed}
 	}
-	return nil, err
+	return nil, failed
 }
+
+// all is the errors of all sources, on one line.
+type all []error
+
+func (a all) Error() string {
+	texts := make([]string, len(a))
+	for i, err := range a {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+func (a all) Unwrap() []error { return a }
 
 // unreached hides ErrUnknown of the sources that did answer.
 type unreached struct{ error }
