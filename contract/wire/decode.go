@@ -16,7 +16,7 @@ type Message struct {
 	// that bytes travel in base64.
 	Text bool
 	// Attribute returns the value of a message attribute or header, "" where
-	// there is none. nil: the service has none.
+	// there is none. nil: the message has none, which saves asking for each.
 	Attribute func(name string) string
 }
 
@@ -121,12 +121,13 @@ func (d Decoder) announced(text []byte) bool {
 // fromBase64 reads the alphabets of both kinds, padded or not.
 func fromBase64(text []byte) ([]byte, error) {
 	text = bytes.TrimRight(bytes.TrimSpace(text), "=")
-	enc := base64.RawStdEncoding
-	if bytes.ContainsAny(text, "-_") {
-		enc = base64.RawURLEncoding
+	out := make([]byte, base64.RawStdEncoding.DecodedLen(len(text)))
+	n, err := base64.RawStdEncoding.Decode(out, text)
+	if err != nil {
+		if u, uerr := base64.RawURLEncoding.Decode(out, text); uerr == nil {
+			return out[:u], nil
+		}
 	}
-	out := make([]byte, enc.DecodedLen(len(text)))
-	n, err := enc.Decode(out, text)
 	return out[:n], err
 }
 

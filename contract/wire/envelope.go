@@ -42,8 +42,11 @@ func (m Message) described(only Forms) Decoded {
 			out.ContentType = m.Attribute(name)
 		}
 	}
-	if only.has(Named) {
-		out.Reference = ParseName(m.attribute(SchemaAttribute), m.attribute(VersionAttribute))
+	if !only.has(Named) {
+		return out
+	}
+	if schema := m.attribute(SchemaAttribute); schema != "" {
+		out.Reference = ParseName(schema, m.attribute(VersionAttribute))
 	}
 	return out
 }
