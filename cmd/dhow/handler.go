@@ -14,6 +14,7 @@ import (
 	"github.com/dhowhq/dhow/services/ecr"
 	"github.com/dhowhq/dhow/services/elbv2"
 	"github.com/dhowhq/dhow/services/events"
+	"github.com/dhowhq/dhow/services/glue"
 	"github.com/dhowhq/dhow/services/kinesis"
 	"github.com/dhowhq/dhow/services/logs"
 	"github.com/dhowhq/dhow/services/sns"
@@ -33,6 +34,7 @@ func (p *platform) services() []awsapi.Service {
 		{Model: "events", API: events.New(events.Config{DB: p.db, Engine: p.bus, Log: p.log})},
 		sqs.Service(sqs.Config{Queues: p.queues}),
 		sns.Service(sns.Config{DB: p.db, Engine: p.topics}),
+		{Model: "glue", API: glue.New(glue.Config{Engine: p.schemas})},
 		{Model: "sts", API: sts.New()},
 		{Model: "ec2", API: ec2.New(ec2.Config{DB: p.db, EnsureVPC: p.ensureVPC})},
 	}

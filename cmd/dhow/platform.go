@@ -17,6 +17,7 @@ import (
 	"github.com/dhowhq/dhow/bus"
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/cluster/outlet"
+	"github.com/dhowhq/dhow/contract/registry"
 	"github.com/dhowhq/dhow/deploy"
 	"github.com/dhowhq/dhow/identity"
 	"github.com/dhowhq/dhow/image"
@@ -53,6 +54,7 @@ type platform struct {
 	bus      *bus.Engine
 	ecs      *ecs.API
 	topics   *topic.Engine
+	schemas  *registry.Engine
 	identity identity.Node
 	auth     identity.Open
 	cidr     netip.Prefix // of the default VPCs
@@ -201,6 +203,7 @@ func (p *platform) assemble(ctx context.Context) (err error) {
 		return err
 	}
 	p.queues = queue.New(queue.Config{DB: p.db, Journal: p.journal, Log: p.log})
+	p.schemas = registry.New(registry.Config{DB: p.db, Log: p.log})
 	p.streams = stream.New(stream.Config{DB: p.db, Journal: p.journal, Log: p.log})
 	p.ecs = ecs.New(ecs.Config{DB: p.db, Log: p.log, TargetGroup: p.balancer.TargetGroup, DefaultCIDR: p.cidr})
 	if p.topics, err = topic.New(p.topicConfig()); err != nil {
@@ -250,6 +253,7 @@ func (p *platform) serve(ctx context.Context) error {
 	p.spawn("event buses", func() error { return p.bus.Run(run) })
 	p.spawn("queues", func() error { return p.queues.Run(run) })
 	p.spawn("topics", func() error { return p.topics.Run(run) })
+	p.spawn("schemas", func() error { return p.schemas.Run(run) })
 	p.spawn("store and journal", func() error {
 		select {
 		case err := <-p.db.Failed():
@@ -322,6 +326,9 @@ func (p *platform) close() {
 	p.work.Wait()
 	if p.topics != nil {
 		p.topics.Close()
+	}
+	if p.schemas != nil {
+		p.schemas.Close()
 	}
 	p.closeNode()
 	if p.logstore != nil {

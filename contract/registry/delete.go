@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/contract"
 	"github.com/dhowhq/dhow/store"
 )
 
@@ -73,9 +74,9 @@ func (e *Engine) ask(ctx context.Context, versions []Version) error {
 }
 
 // DeleteVersion begins the deleting of one version; Run removes it. Errors:
-// ErrNoSchema, ErrNoVersion, ErrCheckpoint, ErrFirst, ErrReferenced, Guard's.
-// Where any is true, the checkpoint and the first version are deleted like
-// others: Confluent knows neither rule.
+// ErrNoSchema, ErrNoVersion, ErrCheckpoint, ErrFirst, ErrNecessary,
+// ErrReferenced, Guard's. Where any is true, there are no first version,
+// checkpoint and necessary versions: Confluent knows no such rules.
 func (e *Engine) DeleteVersion(ctx context.Context, n Name, number int64, any bool) (v Version, err error) {
 	if v, err = e.Version(n, number); err != nil {
 		return v, err
@@ -97,6 +98,8 @@ func (e *Engine) DeleteVersion(ctx context.Context, n Name, number int64, any bo
 			return ErrCheckpoint
 		case !any && number == 1:
 			return ErrFirst
+		case !any && number > s.Checkpoint && v.Live() && all(s.level(tx)):
+			return ErrNecessary
 		}
 		for other := range referrers(tx, v) {
 			return fmt.Errorf("%w: version %d of %s", ErrReferenced, other.Number, other.Name)
@@ -105,6 +108,11 @@ func (e *Engine) DeleteVersion(ctx context.Context, n Name, number int64, any bo
 		return e.unlist(tx, s, v)
 	})
 	return v, err
+}
+
+// all reports whether a level compares with more than the last version.
+func all(l contract.Level) bool {
+	return l == contract.BackwardAll || l == contract.ForwardAll || l == contract.FullAll
 }
 
 // SetDeleted deletes a version softly, or takes that back: it can be read by

@@ -22,6 +22,7 @@ var (
 	ErrReferenced     = errors.New("other schemas refer to it")
 	ErrCheckpoint     = errors.New("it is the checkpoint")
 	ErrFirst          = errors.New("the first version goes with its schema only")
+	ErrNecessary      = errors.New("its schema's compatibility compares new versions with it: set a later checkpoint first")
 	ErrTooMany        = errors.New("a schema has at most 100000 versions")
 	ErrMetadata       = errors.New("there is no such metadata")
 	ErrMetadataExists = errors.New("the metadata is there already")

@@ -124,10 +124,7 @@ func (e *Engine) decide(r store.Reader, s Schema, d Definition, gen int64) (*pla
 		p.version, p.known = found, true
 		return p, known(found, d)
 	}
-	level := s.Level
-	if s.Inherits {
-		level = settings(r, s.Scope).Level
-	}
+	level := s.level(r)
 	if level == contract.Disabled && s.Latest > 0 {
 		return nil, fmt.Errorf("schema %s: %w", s.Name, ErrDisabled)
 	}
@@ -178,10 +175,10 @@ func parse(r store.Reader, s Schema, d Definition) (contract.Schema, error) {
 // earlier are the versions that a level compares with, oldest first: the last
 // live one, or all from the checkpoint on.
 func (e *Engine) earlier(r store.Reader, s Schema, level contract.Level, gen int64) ([]contract.Version, error) {
-	switch level {
-	case contract.None, contract.Disabled:
+	switch {
+	case level == contract.None || level == contract.Disabled:
 		return nil, nil
-	case contract.BackwardAll, contract.ForwardAll, contract.FullAll:
+	case all(level):
 		return e.versions(r, s, gen, func(v Version) bool { return v.Number >= s.Checkpoint })
 	}
 	return e.versions(r, s, gen, func(v Version) bool { return v.Number == s.Latest })
