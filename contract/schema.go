@@ -41,6 +41,11 @@ type Schema interface {
 	// Parsing Canonical Form, which also leaves out defaults and documentation.
 	Canonical() string
 
+	// Meaning is the canonical form and all that readers and writers act on
+	// beyond it, as defaults are. Schemas of one meaning differ in
+	// documentation alone.
+	Meaning() string
+
 	// Validate reports whether a payload, without any header, is one message of
 	// the schema. Its errors are *verdict.Invalid. Time and memory are bounded
 	// by the payload's length whatever its bytes say.

@@ -3,6 +3,7 @@ package contract
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/Masterminds/semver/v3"
 )
@@ -13,7 +14,7 @@ type Bump int
 const (
 	Same  Bump = iota // the very same text
 	Patch             // documentation, form and what else no reader or writer notices
-	Minor             // every version of the same major reads every other
+	Minor             // readers do something new, as by a default, and every version of the same major reads every other
 	Major             // some version cannot read some other
 )
 
@@ -32,19 +33,24 @@ func ParseVersion(s string) (*semver.Version, error) {
 }
 
 // BumpOf is the smallest right bump from the last of the versions of one major,
-// oldest first, to next: readers may ask for ^1, so what some version of the
-// major cannot read, or what cannot read it, is major.
+// oldest first and at least one, to next: readers may ask for ^1, so what some
+// version of the major cannot read, or what cannot read it, is major.
 func BumpOf(next Schema, major []Version) Bump {
 	last := major[len(major)-1]
 	switch {
-	case next.Source().Text == last.Source().Text:
+	case sameText(next.Source(), last.Source()):
 		return Same
 	case len(Check(FullAll, next, major)) > 0:
 		return Major
-	case next.Canonical() == last.Canonical():
+	case next.Meaning() == last.Meaning():
 		return Patch
 	}
 	return Minor
+}
+
+// sameText reports whether two sources are one, with all that they refer to.
+func sameText(a, b Source) bool {
+	return a.Text == b.Text && slices.EqualFunc(a.Refs, b.Refs, sameText)
 }
 
 // After is the version that a bump of v leads to.
