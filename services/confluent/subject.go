@@ -187,7 +187,7 @@ func (a *API) verdict(c *call, n registry.Name, breaks []contract.Break, err err
 	out := compatible{OK: err == nil && len(breaks) == 0}
 	if c.flag("verbose") {
 		for _, b := range breaks {
-			out.Messages = append(out.Messages, registry.Explain(b))
+			out.Messages = append(out.Messages, b.Explain(""))
 		}
 		if err != nil {
 			out.Messages = append(out.Messages, err.Error())
