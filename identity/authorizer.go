@@ -2,10 +2,12 @@ package identity
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/dhowhq/dhow/internal/awsapi"
@@ -63,6 +65,25 @@ func (o Open) session(r *http.Request, s Signature, c *awsapi.Call) error {
 	}
 	if err := verify(r, s, secret, c.Service); err != nil {
 		return err
+	}
+	c.Account, c.Principal = session.Account, session.Principal()
+	return nil
+}
+
+// Password makes c a call of the session that a temporary access key stands for,
+// by basic authentication: the password is the secret, a colon, and the session
+// token. The error wraps ErrUnknownKey or ErrExpiredKey.
+func (o Open) Password(password string, c *awsapi.Call) error {
+	if o.Issuer == nil {
+		return errUnknownKey
+	}
+	given, token, _ := strings.Cut(password, ":")
+	session, secret, err := o.Issuer.find(c.AccessKey, token, time.Now())
+	if err != nil {
+		return err
+	}
+	if !hmac.Equal([]byte(given), []byte(secret)) {
+		return errUnknownKey
 	}
 	c.Account, c.Principal = session.Account, session.Principal()
 	return nil

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/internal/arn"
 )
 
 // namePattern is the model's RepositoryName of ECR; its length is 2 to 256.
@@ -89,23 +90,11 @@ func hostScope(host string) (cluster.Scope, bool) {
 			continue
 		}
 		account, region, ok := strings.Cut(h, ".dkr.ecr.")
-		if ok && isAccount(account) && regionPattern.MatchString(region) {
+		if ok && arn.IsAccount(account) && regionPattern.MatchString(region) {
 			return cluster.Scope{Account: account, Region: region}, true
 		}
 	}
 	return cluster.Scope{}, false
-}
-
-func isAccount(s string) bool {
-	if len(s) != 12 {
-		return false
-	}
-	for _, c := range []byte(s) {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return true
 }
 
 // URI is the repository's address in AWS's words.

@@ -3,6 +3,8 @@ package image
 import (
 	"strings"
 	"testing"
+
+	"github.com/dhowhq/dhow/internal/arn"
 )
 
 func TestParseECR(t *testing.T) {
@@ -62,7 +64,7 @@ func FuzzParseECR(f *testing.F) {
 		if !ok {
 			return
 		}
-		if !isAccount(account) || !ValidName(name) || strings.Contains(name, "..") || !ValidTag(tag) && !ValidDigest(tag) {
+		if !arn.IsAccount(account) || !ValidName(name) || strings.Contains(name, "..") || !ValidTag(tag) && !ValidDigest(tag) {
 			t.Fatalf("%q: %q %q %q %q", ref, account, region, name, tag)
 		}
 		sep := ":"

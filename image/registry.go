@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/internal/arn"
 )
 
 // CreateHeader is a request header of a push: with any value the repository is
@@ -170,7 +171,7 @@ func (s *Store) caller(r *http.Request) (cluster.Scope, error) {
 		scope = named
 	case said.Account != "":
 		scope = said
-	case isAccount(user):
+	case arn.IsAccount(user):
 		scope.Account = user
 	}
 	return scope, nil

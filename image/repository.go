@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/internal/arn"
 	"github.com/dhowhq/dhow/store"
 )
 
@@ -114,7 +115,7 @@ func drop[T any](tx *store.Tx, t *store.Table[T], prefix string, key func(T) str
 // Reset removes all repositories of an account, in all regions. Content is
 // swept when its grace has passed.
 func (s *Store) Reset(ctx context.Context, account string) error {
-	if !isAccount(account) {
+	if !arn.IsAccount(account) {
 		return fmt.Errorf("%q is no account: 12 digits", account)
 	}
 	var all []Repository

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/internal/arn"
 )
 
 // TokenLife is how long a token of Token's is good: ECR's twelve hours.
@@ -42,7 +43,7 @@ func (s *Store) scopeOf(password string, now time.Time) (scope cluster.Scope, pr
 	text, mac, ok := strings.Cut(password, ".")
 	var c claims
 	body, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || !ok || json.Unmarshal(body, &c) != nil || !isAccount(c.Account) || !regionPattern.MatchString(c.Region) {
+	if err != nil || !ok || json.Unmarshal(body, &c) != nil || !arn.IsAccount(c.Account) || !regionPattern.MatchString(c.Region) {
 		return scope, false, errors.New("it is no token of GetAuthorizationToken's")
 	}
 	scope = cluster.Scope{Account: c.Account, Region: c.Region}

@@ -9,7 +9,9 @@ import (
 
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/identity"
+	"github.com/dhowhq/dhow/internal/arn"
 	"github.com/dhowhq/dhow/internal/awsapi"
+	"github.com/dhowhq/dhow/services/confluent"
 	"github.com/dhowhq/dhow/services/ec2"
 	"github.com/dhowhq/dhow/services/ecr"
 	"github.com/dhowhq/dhow/services/elbv2"
@@ -62,6 +64,7 @@ func (p *platform) handler() http.Handler {
 	own.HandleFunc("GET /_dhow/logs/of/{name}", p.followTask)
 	own.Handle("/_dhow/acs/", p.acs)
 	own.Handle("/_dhow/tcs/", p.acs)
+	own.Handle(confluent.Prefix+"/", confluent.New(confluent.Config{Engine: p.schemas, Scope: p.callScope, Log: p.log}))
 	// Who is let in without credentials must not be a page of another site in
 	// the browser of somebody on this machine.
 	guard := http.NewCrossOriginProtection()
@@ -95,15 +98,26 @@ func (p *platform) named(h http.Handler) http.Handler {
 				return
 			}
 			r = r.WithContext(awsapi.WithCall(r.Context(), c))
+		} else if key, password, ok := r.BasicAuth(); ok && identity.Issued(key) {
+			c := &awsapi.Call{AccessKey: key}
+			if err := p.auth.Password(password, c); err != nil {
+				http.Error(w, err.Error(), http.StatusUnauthorized)
+				return
+			}
+			r = r.WithContext(awsapi.WithCall(r.Context(), c))
 		}
 		h.ServeHTTP(w, r)
 	})
 }
 
 // callScope is the account and region of a call to one of dhow's own paths:
-// its signature's where it has one, as for the AWS APIs.
+// its signature's where it has one, as for the AWS APIs, or that of the access
+// key in its basic authentication.
 func (p *platform) callScope(r *http.Request) cluster.Scope {
 	account, region := p.api.Scope(r)
+	if key, _, ok := r.BasicAuth(); ok && arn.IsAccount(key) {
+		account = key
+	}
 	if c := awsapi.CallFrom(r.Context()); c.Account != "" {
 		account = c.Account
 	}

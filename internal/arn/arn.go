@@ -47,3 +47,16 @@ func (a ARN) Type() (typ, rest string) {
 
 // Segments are the resource's parts between its slashes.
 func (a ARN) Segments() []string { return strings.Split(a.Resource, "/") }
+
+// IsAccount reports whether s is an account, 12 digits.
+func IsAccount(s string) bool {
+	if len(s) != 12 {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/dhowhq/dhow/internal/arn"
 	"github.com/dhowhq/dhow/internal/awsapi/codec"
 )
 
@@ -170,7 +171,7 @@ func (x *exchange) identify() {
 		}
 	}
 	c.AccessKey = x.scope.key
-	if isAccount(x.scope.key) {
+	if arn.IsAccount(x.scope.key) {
 		c.Account = x.scope.key
 	}
 	if x.scope.region != "" {

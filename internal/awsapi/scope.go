@@ -48,19 +48,6 @@ func parseScope(s string, r *http.Request) scope {
 	return scope{key: key, region: region, service: service}
 }
 
-// isAccount reports whether s is 12 digits.
-func isAccount(s string) bool {
-	if len(s) != 12 {
-		return false
-	}
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-	}
-	return true
-}
-
 // isRegion reports whether s may be a region's name: it becomes part of keys
 // and ARNs, so it is short and plain.
 func isRegion(s string) bool {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dhowhq/dhow/internal/arn"
 	"github.com/dhowhq/dhow/internal/awsapi/model"
 )
 
@@ -59,7 +60,7 @@ func New(cfg Config, services ...Service) (*Server, error) {
 	if cfg.MaxBody == 0 {
 		cfg.MaxBody = DefaultMaxBody
 	}
-	if !isAccount(cfg.Account) {
+	if !arn.IsAccount(cfg.Account) {
 		return nil, fmt.Errorf("account %q is not 12 digits", cfg.Account)
 	}
 	s := &Server{cfg: cfg, log: cfg.Log, services: map[string]*service{}}

@@ -1,0 +1,250 @@
+// Package confluent serves the REST API of Confluent's Schema Registry over
+// package registry, for the clients that speak it.
+//
+// A subject is a schema of the default registry; subject s of registry r is
+// called ":.r:s", as a context's, and "/contexts/.r/subjects/s" means the same.
+// The API reference is Confluent's "Schema Registry API Reference".
+package confluent
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/contract"
+	"github.com/dhowhq/dhow/contract/registry"
+)
+
+// Prefix is where the API begins.
+const Prefix = "/_dhow/schema-registry"
+
+// Config is what the platform tells the API.
+type Config struct {
+	Engine *registry.Engine
+	// Scope is the account and region of a request.
+	Scope func(*http.Request) cluster.Scope
+	Log   *slog.Logger
+}
+
+// API answers the requests under Prefix. It is an http.Handler.
+type API struct {
+	e     *registry.Engine
+	scope func(*http.Request) cluster.Scope
+	log   *slog.Logger
+	mux   *http.ServeMux
+}
+
+// New returns the API over the engine.
+func New(c Config) *API {
+	a := &API{e: c.Engine, scope: c.Scope, log: c.Log, mux: http.NewServeMux()}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	for pattern, h := range map[string]handler{
+		"GET /{$}":                       a.root,
+		"GET /contexts":                  a.contexts,
+		"GET /v1/metadata/id":            a.root,
+		"GET /v1/metadata/version":       a.root,
+		"GET /schemas":                   a.listSchemas,
+		"GET /schemas/types":             a.types,
+		"GET /schemas/ids/{id}":          a.getByID,
+		"GET /schemas/ids/{id}/schema":   a.getTextByID,
+		"GET /schemas/ids/{id}/subjects": a.subjectsOfID,
+		"GET /schemas/ids/{id}/versions": a.versionsOfID,
+
+		"GET /subjects":                                           a.listSubjects,
+		"POST /subjects/{subject}":                                a.lookUp,
+		"DELETE /subjects/{subject}":                              a.deleteSubject,
+		"GET /subjects/{subject}/versions":                        a.listVersions,
+		"POST /subjects/{subject}/versions":                       a.register,
+		"GET /subjects/{subject}/versions/{version}":              a.getVersion,
+		"DELETE /subjects/{subject}/versions/{version}":           a.deleteVersion,
+		"GET /subjects/{subject}/versions/{version}/schema":       a.getText,
+		"GET /subjects/{subject}/versions/{version}/referencedby": a.referencedBy,
+
+		"POST /compatibility/subjects/{subject}/versions":           a.checkAll,
+		"POST /compatibility/subjects/{subject}/versions/{version}": a.checkOne,
+
+		"GET /config": a.getConfig, "GET /config/{subject}": a.getConfig,
+		"PUT /config": a.putConfig, "PUT /config/{subject}": a.putConfig,
+		"DELETE /config": a.deleteConfig, "DELETE /config/{subject}": a.deleteConfig,
+		"GET /mode": a.getMode, "GET /mode/{subject}": a.getMode,
+		"PUT /mode": a.putMode, "PUT /mode/{subject}": a.putMode,
+		"DELETE /mode": a.deleteMode, "DELETE /mode/{subject}": a.deleteMode,
+	} {
+		a.mux.Handle(pattern, a.answering(h))
+	}
+	return a
+}
+
+// call is a request, and who it is of.
+type call struct {
+	*http.Request
+	scope   cluster.Scope
+	context string // the registry that the path names, "" for none
+}
+
+// handler answers a call: with a value that is sent as JSON, or text as it is.
+type handler func(c *call) (any, error)
+
+// text is an answer that is sent as it is.
+type text string
+
+// The media types that clients ask for; all are JSON.
+const (
+	mediaType = "application/vnd.schemaregistry.v1+json"
+	maxBody   = 5 << 20
+)
+
+// ServeHTTP answers a request whose path begins with Prefix.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := strings.TrimPrefix(r.URL.EscapedPath(), Prefix)
+	r = r.Clone(r.Context())
+	if rest, ok := strings.CutPrefix(path, "/contexts/"); ok {
+		name, rest, _ := strings.Cut(rest, "/")
+		r.Header.Set(contextHeader, name)
+		path = "/" + rest
+	} else {
+		r.Header.Del(contextHeader)
+	}
+	if path != "/" {
+		path = strings.TrimSuffix(path, "/")
+	}
+	r.URL.RawPath = ""
+	if err := setPath(r, path); err != nil {
+		a.fail(w, r, &Error{http.StatusBadRequest, http.StatusBadRequest, err.Error()})
+		return
+	}
+	if _, pattern := a.mux.Handler(r); pattern == "" {
+		a.unknown(w, r)
+		return
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+// contextHeader carries the context that the path named from ServeHTTP to the
+// call; what a client sends under that name is dropped.
+const contextHeader = "Dhow-Schema-Context"
+
+// unknown answers what no pattern fits.
+func (a *API) unknown(w http.ResponseWriter, r *http.Request) {
+	a.fail(w, r, &Error{http.StatusNotFound, http.StatusNotFound, "HTTP 404 Not Found: dhow serves no " + r.Method + " " + Prefix + r.URL.Path})
+}
+
+func (a *API) answering(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		c := &call{Request: r, scope: a.scope(r), context: registryOf(r.Header.Get(contextHeader))}
+		v, err := h(c)
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		w.Header().Set("Content-Type", mediaType)
+		if t, ok := v.(text); ok {
+			io.WriteString(w, string(t))
+			return
+		}
+		json.NewEncoder(w).Encode(v)
+	})
+}
+
+// registryOf is the registry that a context stands for.
+func registryOf(context string) string {
+	name := strings.TrimPrefix(context, ".")
+	if name == "" {
+		return registry.Default
+	}
+	return name
+}
+
+// name is the schema that a subject stands for.
+func (c *call) name(subject string) registry.Name {
+	n := registry.Name{Scope: c.scope, Registry: c.context, Schema: subject}
+	if rest, ok := strings.CutPrefix(subject, ":."); ok {
+		if r, s, ok := strings.Cut(rest, ":"); ok {
+			n.Registry, n.Schema = registryOf(r), s
+		}
+	}
+	return n
+}
+
+func (c *call) subject() registry.Name { return c.name(c.PathValue("subject")) }
+
+// called is what the API calls a schema.
+func called(n registry.Name) string {
+	if n.Registry == registry.Default {
+		return n.Schema
+	}
+	return ":." + n.Registry + ":" + n.Schema
+}
+
+func (c *call) flag(name string) bool {
+	v, _ := strconv.ParseBool(c.FormValue(name))
+	return v
+}
+
+// page is the part of a list that offset and limit ask for.
+func page[T any](c *call, list []T) []T {
+	offset, _ := strconv.Atoi(c.FormValue("offset"))
+	offset = min(max(offset, 0), len(list))
+	list = list[offset:]
+	if limit, err := strconv.Atoi(c.FormValue("limit")); err == nil && limit >= 0 && limit < len(list) {
+		list = list[:limit]
+	}
+	if list == nil {
+		list = []T{}
+	}
+	return list
+}
+
+func (c *call) read(v any) error {
+	if err := json.NewDecoder(c.Body).Decode(v); err != nil {
+		return &Error{http.StatusBadRequest, http.StatusBadRequest, "the body is not the JSON object that is wanted: " + err.Error()}
+	}
+	return nil
+}
+
+// root answers what clients ask to see whether a registry is there.
+func (a *API) root(c *call) (any, error) {
+	switch c.URL.Path {
+	case "/v1/metadata/id":
+		return map[string]any{"scope": map[string]any{"path": []string{}, "clusters": map[string]string{"schema-registry-cluster": c.scope.Account + "-" + c.scope.Region}}}, nil
+	case "/v1/metadata/version":
+		return map[string]string{"version": "7.9.0", "commitId": "dhow"}, nil
+	}
+	return struct{}{}, nil
+}
+
+func (a *API) types(*call) (any, error) {
+	return []contract.Format{contract.JSON, contract.Protobuf, contract.Avro}, nil
+}
+
+func (a *API) contexts(c *call) (any, error) {
+	names := []string{"."}
+	a.e.Registries(c.scope, func(all iter.Seq[registry.Registry]) {
+		for r := range all {
+			if r.Name != registry.Default && r.Status == registry.Available {
+				names = append(names, "."+r.Name)
+			}
+		}
+	})
+	slices.Sort(names)
+	return names, nil
+}
+
+func setPath(r *http.Request, escaped string) error {
+	u, err := r.URL.Parse(escaped)
+	if err != nil {
+		return fmt.Errorf("the path cannot be read: %w", err)
+	}
+	r.URL.Path, r.URL.RawPath = u.Path, u.RawPath
+	return nil
+}
