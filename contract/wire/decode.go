@@ -64,7 +64,8 @@ func (d Decoder) Decode(m Message) (Decoded, error) {
 		out.Payload = data
 		return out, err
 	}
-	h, payload, err := splitHeader(data, d.Only)
+	var h Header
+	payload, err := h.Split(data, d.Only)
 	if err != nil {
 		return Decoded{}, err
 	}

@@ -71,19 +71,23 @@ type Header struct {
 // First bytes can deceive: a payload without a header may begin like one. Whoever
 // knows which forms travel asks a [Decoder] for those.
 func SplitHeader(data []byte) (Header, []byte, error) {
-	return splitHeader(data, 0)
+	var h Header
+	rest, err := h.Split(data, 0)
+	return h, rest, err
 }
 
-func splitHeader(data []byte, only Forms) (Header, []byte, error) {
-	h := Header{Reference: Reference{Form: formOf(data)}}
-	if !only.has(h.Form) {
-		h.Form = None
+// Split is [SplitHeader] into a zero header, for the forms alone that are looked
+// for.
+func (h *Header) Split(data []byte, only Forms) ([]byte, error) {
+	form := formOf(data)
+	if !only.has(form) {
+		return data, nil
 	}
-	n := headerLen(h.Form)
+	n := headerLen(form)
 	if len(data) < n {
-		return Header{}, data, &TruncatedError{h.Form, len(data), n}
+		return data, &TruncatedError{form, len(data), n}
 	}
-	switch h.Form {
+	switch h.Form = form; form {
 	case Glue:
 		h.Zlib = data[1] == glueZlib
 		h.UUID = UUID(data[2:GlueHeader])
@@ -92,7 +96,7 @@ func splitHeader(data []byte, only Forms) (Header, []byte, error) {
 	case SingleObject:
 		h.Fingerprint = binary.LittleEndian.Uint64(data[2:])
 	}
-	return h, data[n:], nil
+	return data[n:], nil
 }
 
 // formOf reads the first bytes.

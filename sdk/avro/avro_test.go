@@ -35,7 +35,7 @@ func TestEachForm(t *testing.T) {
 		if err != nil || attributes != nil {
 			t.Fatal(attributes, err)
 		}
-		if got, err := c.text(t.Context(), []byte(text)); err != nil || got.String() != in.String() {
+		if got, err := c.SNS(t.Context(), []byte(text)); err != nil || got.String() != in.String() {
 			t.Errorf("%s as text: %s, %v", p.Reference(), got, err)
 		}
 	}
@@ -143,7 +143,7 @@ func TestServices(t *testing.T) {
 	src, ctx := orders(t), t.Context()
 	c := must(NewConsumer[Order](ctx, src, "shop/order@1.1.0"))
 	in := anOrder()
-	check := func(name string, got Order, err error) {
+	check := func(name string, got *Order, err error) {
 		t.Helper()
 		if err != nil || got.String() != in.String() {
 			t.Errorf("%s: %s, %v", name, got, err)

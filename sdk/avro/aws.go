@@ -59,12 +59,10 @@ func sqsAttributes(attributes map[string]string) map[string]sqstypes.MessageAttr
 
 // SQS reads a message that ReceiveMessage returned: one sent to the queue, or
 // what a topic (raw delivery or not) or a rule of EventBridge put into it.
-func (c *Consumer[T]) SQS(ctx context.Context, m sqstypes.Message) (T, error) {
-	var v T
-	err := c.Read(ctx, wire.Message{Body: []byte(aws.ToString(m.Body)), Text: true, Attribute: func(name string) string {
+func (c *Consumer[T]) SQS(ctx context.Context, m sqstypes.Message) (*T, error) {
+	return c.message(ctx, wire.Message{Body: []byte(aws.ToString(m.Body)), Text: true, Attribute: func(name string) string {
 		return aws.ToString(m.MessageAttributes[name].StringValue)
-	}}, &v)
-	return v, err
+	}})
 }
 
 // SNS is the input of Publish for a value.
@@ -97,8 +95,8 @@ func snsAttributes(attributes map[string]string) map[string]snstypes.MessageAttr
 }
 
 // SNS reads the notification that a topic posts to an HTTP endpoint.
-func (c *Consumer[T]) SNS(ctx context.Context, notification []byte) (T, error) {
-	return c.text(ctx, notification)
+func (c *Consumer[T]) SNS(ctx context.Context, notification []byte) (*T, error) {
+	return c.message(ctx, wire.Message{Body: notification, Text: true})
 }
 
 // Kinesis is the input of PutRecord for a value.
@@ -124,7 +122,7 @@ func (p *Producer[T]) record(v *T) ([]byte, error) {
 }
 
 // Kinesis reads a record that GetRecords or a subscription returned.
-func (c *Consumer[T]) Kinesis(ctx context.Context, r kinesistypes.Record) (T, error) {
+func (c *Consumer[T]) Kinesis(ctx context.Context, r kinesistypes.Record) (*T, error) {
 	return c.Decode(ctx, r.Data)
 }
 
@@ -166,12 +164,14 @@ func (p *Producer[T]) Detail(v *T) ([]byte, error) {
 
 // Event reads an event as EventBridge delivers it to targets, or its detail
 // alone.
-func (c *Consumer[T]) Event(ctx context.Context, event []byte) (T, error) {
-	return c.text(ctx, event)
+func (c *Consumer[T]) Event(ctx context.Context, event []byte) (*T, error) {
+	return c.message(ctx, wire.Message{Body: event, Text: true})
 }
 
-func (c *Consumer[T]) text(ctx context.Context, body []byte) (T, error) {
-	var v T
-	err := c.Read(ctx, wire.Message{Body: body, Text: true}, &v)
-	return v, err
+func (c *Consumer[T]) message(ctx context.Context, m wire.Message) (*T, error) {
+	v := new(T)
+	if err := c.Read(ctx, m, v); err != nil {
+		return nil, err
+	}
+	return v, nil
 }

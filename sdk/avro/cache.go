@@ -22,6 +22,8 @@ type cache[V any] struct {
 // tables have a map for each form: hashing a Reference as a whole costs more
 // than the rest of a lookup.
 type tables[V any] struct {
+	last   wire.Reference // that was added, which most messages are of
+	lastV  V
 	byUUID map[wire.UUID]V
 	byID   map[uint32]V
 	byCRC  map[uint64]V
@@ -35,6 +37,9 @@ func (c *cache[V]) get(r *wire.Reference) (v V, ok bool) {
 	}
 	switch r.Form {
 	case wire.Glue:
+		if t.last.UUID == r.UUID && t.last.Form == wire.Glue {
+			return t.lastV, true
+		}
 		v, ok = t.byUUID[r.UUID]
 	case wire.Confluent:
 		v, ok = t.byID[r.ID]
@@ -63,6 +68,7 @@ func (c *cache[V]) put(r wire.Reference, v V) {
 	case wire.Named:
 		t.byName = with(t.byName, [2]string{r.Name, r.Version}, v)
 	}
+	t.last, t.lastV = r, v
 	c.tables.Store(&t)
 }
 

@@ -18,7 +18,7 @@ type Consumer[T any] struct {
 	decoder wire.Decoder
 	decode  []twmb.Opt
 	bare    *Version
-	readers cache[reader]
+	readers cache[*reader]
 }
 
 // reader reads what one version wrote.
@@ -84,16 +84,27 @@ var (
 // Errors: *Invalid where the payload does not fit the version it names; those of
 // [Source] where that version is not to be had, of which [ErrUnknown] is final;
 // [ErrUnreadable], [ErrNoReference], and those of package wire.
-func (c *Consumer[T]) Decode(ctx context.Context, message []byte) (T, error) {
-	var v T
-	err := c.DecodeInto(ctx, message, &v)
-	return v, err
+func (c *Consumer[T]) Decode(ctx context.Context, message []byte) (*T, error) {
+	v := new(T)
+	if err := c.DecodeInto(ctx, message, v); err != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
 // DecodeInto is Decode into a value that is there. Where it returns an error the
 // value may be half read.
 func (c *Consumer[T]) DecodeInto(ctx context.Context, message []byte, v *T) error {
-	return c.Read(ctx, wire.Message{Body: message}, v)
+	var h wire.Header
+	payload, err := h.Split(message, c.decoder.Only)
+	if err != nil || h.Form == wire.None || h.Zlib {
+		return c.Read(ctx, wire.Message{Body: message}, v)
+	}
+	r, err := c.readerOf(ctx, &h.Reference)
+	if err != nil {
+		return err
+	}
+	return c.payload(r, payload, v)
 }
 
 // Read reads a message with its attributes into v, for transports that this
@@ -103,23 +114,21 @@ func (c *Consumer[T]) Read(ctx context.Context, m wire.Message, v *T) error {
 	if err != nil {
 		return err
 	}
-	r, ok := c.readers.get(&d.Reference)
-	if !ok {
-		if r, err = c.meet(ctx, d.Reference); err != nil {
-			return err
-		}
+	r, err := c.readerOf(ctx, &d.Reference)
+	switch {
+	case err != nil:
+		return err
+	case !d.JSON:
+		return c.payload(r, d.Payload, v)
 	}
-	if r.err != nil {
-		return r.err
+	if err := r.schema.DecodeJSON(d.Payload, v, c.decode...); err != nil {
+		return invalid(r.writer, err)
 	}
-	if d.JSON {
-		err = r.schema.DecodeJSON(d.Payload, v, c.decode...)
-		if err != nil {
-			return invalid(r.writer, err)
-		}
-		return nil
-	}
-	rest, err := r.schema.Decode(d.Payload, v, c.decode...)
+	return nil
+}
+
+func (c *Consumer[T]) payload(r *reader, payload []byte, v *T) error {
+	rest, err := r.schema.Decode(payload, v, c.decode...)
 	if err != nil {
 		return invalid(r.writer, err)
 	}
@@ -129,21 +138,33 @@ func (c *Consumer[T]) Read(ctx context.Context, m wire.Message, v *T) error {
 	return nil
 }
 
+// readerOf finds the reader for a reference.
+func (c *Consumer[T]) readerOf(ctx context.Context, ref *wire.Reference) (*reader, error) {
+	r, ok := c.readers.get(ref)
+	if !ok {
+		var err error
+		if r, err = c.meet(ctx, *ref); err != nil {
+			return nil, err
+		}
+	}
+	return r, r.err
+}
+
 // meet finds the reader for a reference that was not met before.
-func (c *Consumer[T]) meet(ctx context.Context, ref wire.Reference) (reader, error) {
+func (c *Consumer[T]) meet(ctx context.Context, ref wire.Reference) (*reader, error) {
 	writer := c.bare
 	switch {
 	case ref.Form == wire.None && writer == nil:
-		return reader{}, fmt.Errorf("%w: %s", ErrNoReference, "neither a header nor attributes nor an envelope that is known")
+		return nil, fmt.Errorf("%w: %s", ErrNoReference, "neither a header nor attributes nor an envelope that is known")
 	case ref.Form == wire.Named && !sameName(ref.Name, c.reader.Name):
-		return reader{}, unknown("the message is of %s, and %s is read here", ref, c.reader.Name)
+		return nil, unknown("the message is of %s, and %s is read here", ref, c.reader.Name)
 	case ref.Form != wire.None:
 		var err error
 		if writer, err = c.source.Find(ctx, c.reader.Name, ref); err != nil {
-			return reader{}, err
+			return nil, err
 		}
 	}
-	r := reader{writer: writer}
+	r := &reader{writer: writer}
 	if r.schema, r.err = twmb.Resolve(writer.schema, c.reader.schema); r.err != nil {
 		r.err = fmt.Errorf("%w: %s was written, and %s cannot read it: %w", ErrUnreadable, writer, c.reader, r.err)
 	}

@@ -47,7 +47,10 @@ func anOrder() Order {
 	return Order{ID: "o-1", Total: 4200, Lines: []Line{{"apple", "GOODS"}, {"wrapping", "SERVICE"}}, Note: &note}
 }
 
-func (o Order) String() string {
+func (o *Order) String() string {
+	if o == nil {
+		return "nothing"
+	}
 	note := "none"
 	if o.Note != nil {
 		note = *o.Note
