@@ -24,10 +24,7 @@ type Loaded struct {
 type cache struct {
 	ids     shards[string]
 	numbers shards[schemaID]
-	names   [fans]struct {
-		sync.RWMutex
-		m map[Name]*calls
-	}
+	names   names
 
 	gen  atomic.Int64 // counts changes of versions
 	mu   sync.Mutex   // of the ring
@@ -40,15 +37,6 @@ type schemaID struct {
 	cluster.Scope
 	id int
 }
-
-// calls are the versions of a schema by what lookups call them.
-type calls struct {
-	numbers map[int64]*Loaded // 0: the latest
-	ranges  map[string]*Loaded
-}
-
-// maxCalls bounds the numbers, and the ranges, of a schema that are kept.
-const maxCalls = 256
 
 const fans = 16
 
@@ -87,9 +75,13 @@ func (l *Loaded) touch() *Loaded {
 	return l
 }
 
-func newCache(bytes int) *cache { return &cache{left: bytes} }
+func newCache(bytes int) *cache {
+	c := &cache{left: bytes}
+	c.names.init()
+	return c
+}
 
-// fanID spreads UUIDs, fanName names.
+// fanID spreads UUIDs.
 func fanID(id string) uint {
 	if len(id) < 8 {
 		return 0
@@ -97,36 +89,9 @@ func fanID(id string) uint {
 	return uint(id[7])
 }
 
-func fanName(n Name) uint {
-	if n.Schema == "" {
-		return 0
-	}
-	return uint(len(n.Schema)) + uint(n.Schema[len(n.Schema)-1])
-}
-
 func (c *cache) byID(id string) *Loaded { return c.ids.get(fanID(id), id) }
 
 func (c *cache) byNumber(k schemaID) *Loaded { return c.numbers.get(uint(k.id), k) }
-
-func (c *cache) byName(n Name, number int64) (l *Loaded) {
-	f := &c.names[fanName(n)%fans]
-	f.RLock()
-	if k := f.m[n]; k != nil {
-		l = k.numbers[number]
-	}
-	f.RUnlock()
-	return l.touch()
-}
-
-func (c *cache) byRange(n Name, rng string) (l *Loaded) {
-	f := &c.names[fanName(n)%fans]
-	f.RLock()
-	if k := f.m[n]; k != nil {
-		l = k.ranges[rng]
-	}
-	f.RUnlock()
-	return l.touch()
-}
 
 // add keeps l, unless a version has changed since gen: l may be out of date. It
 // returns what is kept.
@@ -159,25 +124,6 @@ func (c *cache) add(l *Loaded, gen int64) *Loaded {
 	return l
 }
 
-// call keeps what a lookup of a schema came to, as add does.
-func (c *cache) call(n Name, gen int64, set func(*calls)) {
-	f := &c.names[fanName(n)%fans]
-	f.Lock()
-	defer f.Unlock()
-	if c.gen.Load() != gen {
-		return
-	}
-	if f.m == nil {
-		f.m = map[Name]*calls{}
-	}
-	k := f.m[n]
-	if k == nil || len(k.numbers) >= maxCalls || len(k.ranges) >= maxCalls {
-		k = &calls{map[int64]*Loaded{}, map[string]*Loaded{}}
-		f.m[n] = k
-	}
-	set(k)
-}
-
 // drop forgets l; c.mu is held.
 func (c *cache) drop(l *Loaded) {
 	last := c.ring[len(c.ring)-1]
@@ -188,14 +134,7 @@ func (c *cache) drop(l *Loaded) {
 	if k := (schemaID{l.Scope, l.SchemaID}); c.numbers.get(uint(k.id), k) == l {
 		c.numbers.set(uint(k.id), k, nil)
 	}
-	c.forget(l.Schema())
-}
-
-func (c *cache) forget(n Name) {
-	f := &c.names[fanName(n)%fans]
-	f.Lock()
-	delete(f.m, n)
-	f.Unlock()
+	c.names.forget(l.Schema())
 }
 
 // changed follows the table.
@@ -211,5 +150,5 @@ func (c *cache) changed(ch store.Change[Version]) {
 		c.drop(l)
 		return
 	}
-	c.forget(v.Schema())
+	c.names.forget(v.Schema())
 }

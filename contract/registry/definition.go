@@ -52,10 +52,10 @@ func normal(f contract.Format, text string) string {
 	return b.String()
 }
 
-// digest is the identity of a definition.
-func digest(f contract.Format, d Definition) string {
+// digest is the identity of a definition in an account and region.
+func digest(s Schema, d Definition) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s\x00%s", f, normal(f, d.Text))
+	fmt.Fprintf(h, "%s\x00%s\x00%s\x00%s", s.Account, s.Region, s.Format, normal(s.Format, d.Text))
 	for _, r := range d.References {
 		fmt.Fprintf(h, "\x00%s\x00%s\x00%d", r.Name, r.Subject, r.Version)
 	}

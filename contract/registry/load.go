@@ -24,7 +24,7 @@ func (e *Engine) BySchemaID(s cluster.Scope, id int) (*Loaded, error) {
 		return l, nil
 	}
 	return e.find(func(r store.Reader) (Version, error) {
-		for v := range Versions.By(r, "schema id", s.Key(fmt.Sprint(id))) {
+		for v := range Versions.By(r, "schema id", schemaIDKey(s, id)) {
 			if v.Status == Available {
 				return v, nil
 			}
@@ -36,26 +36,27 @@ func (e *Engine) BySchemaID(s cluster.Scope, id int) (*Loaded, error) {
 // ByNumber returns a version parsed, by schema and number; 0 is the latest live
 // one. Errors: ErrNoSchema, ErrNoVersion.
 func (e *Engine) ByNumber(n Name, number int64) (*Loaded, error) {
-	n = n.whole()
-	if l := e.cache.byName(n, number); l != nil {
+	c := call{n.whole(), number, ""}
+	if l := e.cache.names.get(c); l != nil {
 		return l, nil
 	}
-	return e.find(func(r store.Reader) (Version, error) { return findVersion(r, n, number) },
-		func(l *Loaded, gen int64) { e.cache.call(n, gen, func(k *calls) { k.numbers[number] = l }) })
+	return e.find(func(r store.Reader) (Version, error) { return findVersion(r, n, number) }, &c)
 }
 
 // ByRange returns parsed the version that VersionInRange finds.
 func (e *Engine) ByRange(n Name, rng string) (*Loaded, error) {
-	n = n.whole()
-	if l := e.cache.byRange(n, rng); l != nil {
+	if rng == "" {
+		rng = "*"
+	}
+	c := call{n.whole(), 0, rng}
+	if l := e.cache.names.get(c); l != nil {
 		return l, nil
 	}
-	return e.find(func(r store.Reader) (Version, error) { return versionInRange(r, n, rng) },
-		func(l *Loaded, gen int64) { e.cache.call(n, gen, func(k *calls) { k.ranges[rng] = l }) })
+	return e.find(func(r store.Reader) (Version, error) { return versionInRange(r, n, rng) }, &c)
 }
 
-// find parses what look finds and keeps it, and has keep keep what it is called.
-func (e *Engine) find(look func(store.Reader) (Version, error), keep func(l *Loaded, gen int64)) (l *Loaded, err error) {
+// find parses what look finds and keeps it, by what it was called too.
+func (e *Engine) find(look func(store.Reader) (Version, error), c *call) (l *Loaded, err error) {
 	gen := e.cache.gen.Load()
 	err = e.db.View(func(r store.Reader) error {
 		v, err := look(r)
@@ -71,8 +72,8 @@ func (e *Engine) find(look func(store.Reader) (Version, error), keep func(l *Loa
 	if err != nil {
 		return nil, err
 	}
-	if keep != nil && e.cache.byID(l.ID) == l {
-		keep(l, gen)
+	if c != nil {
+		e.cache.names.set(*c, l, func() bool { return e.cache.gen.Load() == gen && e.cache.byID(l.ID) == l })
 	}
 	return l, nil
 }

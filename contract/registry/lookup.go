@@ -31,7 +31,7 @@ func versionByID(r store.Reader, s cluster.Scope, id string) (Version, error) {
 // definition has that number. Error: ErrNoVersion for none.
 func (e *Engine) VersionsBySchemaID(s cluster.Scope, id int) (list []Version, err error) {
 	e.db.View(func(r store.Reader) error {
-		for v := range Versions.By(r, "schema id", s.Key(fmt.Sprint(id))) {
+		for v := range Versions.By(r, "schema id", schemaIDKey(s, id)) {
 			list = append(list, v)
 		}
 		return nil
@@ -103,7 +103,7 @@ func (e *Engine) VersionByDefinition(n Name, d Definition, deleted bool) (v Vers
 		if err != nil {
 			return err
 		}
-		v, err = same(r, s, digest(s.Format, d), deleted)
+		v, err = same(r, s, digest(s, d), deleted)
 		return err
 	})
 	return v, err
@@ -111,7 +111,7 @@ func (e *Engine) VersionByDefinition(n Name, d Definition, deleted bool) (v Vers
 
 // same is the version of s that has a digest.
 func same(r store.Reader, s Schema, digest string, deleted bool) (best Version, err error) {
-	for v := range Versions.By(r, "digest", s.Scope.Key(digest)) {
+	for v := range Versions.By(r, "digest", digest) {
 		switch {
 		case v.Registry != s.Registry || v.Name != s.Name || v.Status == Deleting, v.Deleted && !deleted:
 		case best.Number == 0, v.Status == Available && best.Status == Failure, v.Status == best.Status && v.Number > best.Number:

@@ -118,7 +118,7 @@ func (e *Engine) decide(r store.Reader, s Schema, d Definition, gen int64) (*pla
 	if err != nil {
 		return nil, err
 	}
-	sum := digest(s.Format, d)
+	sum := digest(s, d)
 	found, err := same(r, s, sum, false)
 	if err == nil && found.Status == Available {
 		p.version, p.known = found, true
@@ -206,9 +206,9 @@ func (e *Engine) number(p *plan, r store.Reader, next contract.Schema, d Definit
 	if err != nil {
 		return err
 	}
-	p.version.Smallest, p.version.Semver = smallest.String(), smallest.String()
+	p.version.Semver = smallest.String()
 	if p.schema.Semver == "" {
-		p.version.Semver = first
+		p.version.Smallest, p.version.Semver = smallest.String(), first
 	}
 	declared, err := d.declared(p.schema.Format)
 	if declared == nil || err != nil {
@@ -217,7 +217,7 @@ func (e *Engine) number(p *plan, r store.Reader, next contract.Schema, d Definit
 	if declared.LessThan(smallest) {
 		return p.understated(declared, smallest)
 	}
-	p.version.Semver, p.version.Declared = declared.String(), true
+	p.version.Semver, p.version.Smallest, p.version.Declared = declared.String(), "", true
 	return nil
 }
 
@@ -287,7 +287,7 @@ func (p *plan) put(tx *store.Tx, now time.Time) (Schema, Version, error) {
 // that of other schemas' versions that have it, or a new one.
 func numberOf(tx *store.Tx, v Version) (int, error) {
 	c, ok := counters.Get(tx, v.Scope.Key("")) // all who look for a number contend for it
-	for other := range Versions.By(tx, "digest", v.Scope.Key(v.Digest)) {
+	for other := range Versions.By(tx, "digest", v.Digest) {
 		if other.SchemaID != 0 {
 			return other.SchemaID, nil
 		}

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/Masterminds/semver/v3"
@@ -16,7 +17,7 @@ func setSemver(s *Schema, v *Version, value string) error {
 	bad := func(smallest, format string, args ...any) error {
 		return &SemverError{Declared: value, Smallest: smallest, Detail: fmt.Sprintf(format, args...)}
 	}
-	smallest, err := semver.StrictNewVersion(v.Smallest)
+	smallest, err := semver.StrictNewVersion(cmp.Or(v.Smallest, v.Semver))
 	switch {
 	case err != nil:
 		return fmt.Errorf("version %d of %s: %w", v.Number, v.Name, err)
@@ -29,6 +30,6 @@ func setSemver(s *Schema, v *Version, value string) error {
 	case declared.LessThan(smallest):
 		return bad(smallest.String(), "%s understates the change of version %d of %s, which is %s at least", declared, v.Number, v.Name, smallest)
 	}
-	v.Semver, v.Declared, s.Semver = declared.String(), true, declared.String()
+	v.Semver, v.Smallest, v.Declared, s.Semver = declared.String(), "", true, declared.String()
 	return nil
 }

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -38,11 +39,11 @@ type Version struct {
 	Status         Status // Available, Failure or Deleting
 	Format         contract.Format
 	Packed         []byte      // the definition's text, zstd
-	Digest         string      // of the definition's normal form, its format and its references
+	Digest         string      // of account and region, the definition's normal form, its format and its references
 	References     []Reference `json:",omitempty"`
 	Semver         string      `json:",omitempty"` // "" of failures
-	Smallest       string      `json:",omitempty"` // the smallest semver that was right when it was registered
-	Declared       bool        `json:",omitempty"` // Semver was said by who registered it
+	Smallest       string      `json:",omitempty"` // the smallest semver that was right when it was registered, "" if Semver is that
+	Declared       bool        `json:",omitempty"` // Semver was said, not derived; Smallest is then of no more use
 	Failure        string      `json:",omitempty"` // why Status is Failure
 	Metadata       []Pair      `json:",omitempty"` // what was put, in that order; semver is not among it
 	Deleted        bool        `json:",omitempty"` // Confluent's soft delete: found by number or id, but no more in lists
@@ -57,9 +58,9 @@ var Versions = store.NewTable("contract.versions", Version.Key,
 		if v.SchemaID == 0 {
 			return nil
 		}
-		return []string{v.Scope.Key(fmt.Sprint(v.SchemaID))}
+		return []string{schemaIDKey(v.Scope, v.SchemaID)}
 	}},
-	store.Index[Version]{Name: "digest", Values: func(v Version) []string { return []string{v.Scope.Key(v.Digest)} }},
+	store.Index[Version]{Name: "digest", Values: func(v Version) []string { return []string{v.Digest} }},
 	store.Index[Version]{Name: "refers", Values: Version.refers},
 	doomed(func(v Version) Status { return v.Status }),
 )
@@ -67,7 +68,12 @@ var Versions = store.NewTable("contract.versions", Version.Key,
 // Key is the row's key.
 func (v Version) Key() string { return versionKey(v.Schema(), v.Number) }
 
-func versionKey(n Name, number int64) string { return fmt.Sprintf("%s/%010d", n.key(), number) }
+func versionKey(n Name, number int64) string {
+	digits := strconv.FormatInt(number, 10)
+	return n.key() + "/" + "0000000000"[min(len(digits), 10):] + digits
+}
+
+func schemaIDKey(s cluster.Scope, id int) string { return s.Key(strconv.Itoa(id)) }
 
 // Schema is the whole name of the version's schema.
 func (v Version) Schema() Name { return Name{v.Scope, v.Registry, v.Name} }
