@@ -36,7 +36,7 @@ func (p *platform) services() []awsapi.Service {
 		{Model: "events", API: events.New(events.Config{DB: p.db, Engine: p.bus, Log: p.log})},
 		sqs.Service(sqs.Config{Queues: p.queues}),
 		sns.Service(sns.Config{DB: p.db, Engine: p.topics}),
-		{Model: "glue", API: glue.New(glue.Config{Engine: p.schemas})},
+		glue.Service(glue.Config{Engine: p.schemas}),
 		{Model: "sts", API: sts.New()},
 		{Model: "ec2", API: ec2.New(ec2.Config{DB: p.db, EnsureVPC: p.ensureVPC})},
 	}

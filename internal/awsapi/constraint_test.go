@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -119,5 +120,19 @@ func TestConstraints(t *testing.T) {
 		if status != 400 || !code || !strings.Contains(body, c.want) {
 			t.Errorf("%s %s: %d %s\nwant %s: %s", c.req.path, c.req.body, status, body, c.code, c.want)
 		}
+	}
+}
+
+// A service that checks some shapes itself keeps its typed errors whole.
+func TestUncheckedErrors(t *testing.T) {
+	_, url := start(t, awsapi.Config{}, awsapi.Service{Model: "ecr", Unchecked: []string{"RepositoryName"}, API: awsapi.Handlers{
+		"CreateRepository": func(context.Context, *ecr.CreateRepositoryInput) (*ecr.CreateRepositoryOutput, error) {
+			word := "there"
+			return nil, &ecrtypes.RepositoryAlreadyExistsException{Message: &word}
+		}}})
+	req := request{"POST", "/", `{"repositoryName":"Bad Name"}`, map[string]string{
+		"X-Amz-Target": "AmazonEC2ContainerRegistry_V20150921.CreateRepository", "Content-Type": "application/x-amz-json-1.1"}}
+	if status, body, _ := req.send(t, url); status != 400 || !strings.Contains(body, `"__type":"RepositoryAlreadyExistsException"`) || !strings.Contains(body, `"message":"there"`) {
+		t.Errorf("%d %s", status, body)
 	}
 }

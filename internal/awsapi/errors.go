@@ -143,6 +143,11 @@ func (x *exchange) model() *model.Model {
 	if x.t.info == nil {
 		return nil
 	}
+	if svc := x.s.services[x.t.info.Name]; svc != nil {
+		if l, err := svc.load(); err == nil {
+			return l.m // whose shapes may be copies
+		}
+	}
 	m, err := model.Load(x.t.info.Name)
 	if err != nil {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"context"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/service/glue/types"
 
@@ -25,8 +26,33 @@ type Config struct {
 	Engine *registry.Engine
 }
 
-// New returns the API over the engine.
-func New(c Config) *API { return &API{e: c.Engine} }
+// Service is the service as the edge serves it. Of definitions the model's
+// pattern, .*\S.*, is not AWS's own rule: there they may have several lines.
+func Service(c Config) awsapi.Service {
+	return awsapi.Service{Model: "glue", API: &API{e: c.Engine}, Unchecked: []string{"SchemaDefinitionString"}}
+}
+
+// maxDefinition is how long a definition may be, in characters
+// (SchemaDefinitionString).
+const maxDefinition = 170_000
+
+// definition is the text of a definition that a call must have.
+func definition(text *string) (string, error) {
+	broken := func(value, rule string) error {
+		return &awsapi.Error{Code: "ValidationException", Message: "1 validation error detected: Value " + value + " at 'schemaDefinition' failed to satisfy constraint: Member must " + rule}
+	}
+	switch n := utf8.RuneCountInString(deref(text)); {
+	case text == nil:
+		return "", broken("null", "not be null")
+	case n > maxDefinition:
+		return "", broken("'"+clip(*text, 100)+"'", "have length less than or equal to 170000")
+	case n == 0:
+		return "", broken("''", "have length greater than or equal to 1")
+	case strings.TrimSpace(*text) == "":
+		return "", broken("'"+clip(*text, 100)+"'", `satisfy regular expression pattern: .*\S.*`)
+	}
+	return *text, nil
+}
 
 func scope(ctx context.Context) cluster.Scope {
 	c := awsapi.CallFrom(ctx)

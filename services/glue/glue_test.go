@@ -34,7 +34,7 @@ func newFixture(t *testing.T) *fixture {
 	done := make(chan struct{})
 	go func() { defer close(done); e.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done; e.Close() })
-	api, err := awsapi.New(awsapi.Config{}, awsapi.Service{Model: "glue", API: New(Config{Engine: e})})
+	api, err := awsapi.New(awsapi.Config{}, Service(Config{Engine: e}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -444,6 +444,18 @@ func TestValidity(t *testing.T) {
 	if !good.Valid || good.Error != nil || bad.Valid || deref(bad.Error) == "" {
 		t.Errorf("%+v, %+v", good, bad)
 	}
+	for _, c := range []struct{ text, at string }{
+		{strings.Repeat(" ", 170_001), "Value '" + strings.Repeat(" ", 99) + "…' at 'schemaDefinition' failed to satisfy constraint: Member must have length less than or equal to 170000"},
+		{"", "Value '' at 'schemaDefinition' failed to satisfy constraint: Member must have length greater than or equal to 1"},
+		{" \n", "Value ' \n' at 'schemaDefinition' failed to satisfy constraint: Member must satisfy regular expression pattern: .*\\S.*"},
+	} {
+		_, err := f.CheckSchemaVersionValidity(f.ctx, &glue.CheckSchemaVersionValidityInput{DataFormat: types.DataFormatAvro, SchemaDefinition: &c.text})
+		refused(t, err, "ValidationException", "1 validation error detected: "+c.at)
+		_, err = f.CreateSchema(f.ctx, &glue.CreateSchemaInput{SchemaName: ptr("x"), DataFormat: types.DataFormatAvro, SchemaDefinition: &c.text})
+		refused(t, err, "ValidationException", "1 validation error detected: "+c.at)
+	}
+	_, err = f.CreateSchema(f.ctx, &glue.CreateSchemaInput{SchemaName: ptr("lines"), DataFormat: types.DataFormatAvro, SchemaDefinition: ptr("\n" + strings.ReplaceAll(v1, ",", ",\n"))})
+	f.must(err)
 	_, err = f.GetDatabases(f.ctx, &glue.GetDatabasesInput{})
 	refused(t, err, "NotImplemented", "dhow does not serve glue.GetDatabases. See docs/coverage.md for what it serves.")
 }

@@ -32,7 +32,11 @@ func (a *API) CreateSchema(ctx context.Context, in *glue.CreateSchemaInput) (*gl
 	}
 	var d *registry.Definition
 	if in.SchemaDefinition != nil {
-		d = &registry.Definition{Text: *in.SchemaDefinition}
+		text, err := definition(in.SchemaDefinition)
+		if err != nil {
+			return nil, err
+		}
+		d = &registry.Definition{Text: text}
 	}
 	s, v, err := a.e.CreateSchema(ctx, s, d)
 	if err != nil {
@@ -167,8 +171,11 @@ func (a *API) DeleteSchema(ctx context.Context, in *glue.DeleteSchemaInput) (*gl
 
 // CheckSchemaVersionValidity reports whether a definition can be read.
 func (a *API) CheckSchemaVersionValidity(_ context.Context, in *glue.CheckSchemaVersionValidityInput) (*glue.CheckSchemaVersionValidityOutput, error) {
-	_, err := contract.Parse(contract.Source{Format: contract.Format(in.DataFormat), Text: *in.SchemaDefinition})
-	if err == nil {
+	text, err := definition(in.SchemaDefinition)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = contract.Parse(contract.Source{Format: contract.Format(in.DataFormat), Text: text}); err == nil {
 		return &glue.CheckSchemaVersionValidityOutput{Valid: true}, nil
 	}
 	return &glue.CheckSchemaVersionValidityOutput{Error: ptr(clip(err.Error(), 5000))}, nil

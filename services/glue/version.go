@@ -22,7 +22,11 @@ func (a *API) RegisterSchemaVersion(ctx context.Context, in *glue.RegisterSchema
 	if err != nil {
 		return nil, err
 	}
-	v, _, err := a.e.Register(ctx, n, registry.Definition{Text: *in.SchemaDefinition, KeepFailure: true})
+	text, err := definition(in.SchemaDefinition)
+	if err != nil {
+		return nil, err
+	}
+	v, _, err := a.e.Register(ctx, n, registry.Definition{Text: text, KeepFailure: true})
 	if err != nil && !incompatible(err) {
 		return nil, wrap(err, n, 0)
 	}
@@ -47,7 +51,11 @@ func (a *API) GetSchemaByDefinition(ctx context.Context, in *glue.GetSchemaByDef
 	if err != nil {
 		return nil, err
 	}
-	v, err := a.e.VersionByDefinition(n, registry.Definition{Text: *in.SchemaDefinition}, false)
+	text, err := definition(in.SchemaDefinition)
+	if err != nil {
+		return nil, err
+	}
+	v, err := a.e.VersionByDefinition(n, registry.Definition{Text: text}, false)
 	if err != nil {
 		return nil, wrap(err, n, 0)
 	}
