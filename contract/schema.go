@@ -26,7 +26,8 @@ type Source struct {
 	Format Format
 	File   string // a name for messages, "order.avsc"; may be ""
 	Text   string
-	Refs   []Source // what it refers to, each after those that it needs itself; of these only File and Text count
+	Lines  []verdict.Place // where each line was made from, if the text is made from another, as of .avdl; else nil
+	Refs   []Source        // what it refers to, each after those that it needs itself; of these only File, Text and Lines count
 }
 
 // Schema is a parsed schema, safe for concurrent use.
@@ -62,9 +63,9 @@ func Parse(src Source) (Schema, error) {
 	case Avro:
 		refs := make([]avro.Source, len(src.Refs))
 		for i, r := range src.Refs {
-			refs[i] = avro.Source{File: r.File, Text: r.Text}
+			refs[i] = avro.Source{File: r.File, Text: r.Text, Lines: r.Lines}
 		}
-		s, err := avro.Parse(avro.Source{File: src.File, Text: src.Text}, refs...)
+		s, err := avro.Parse(avro.Source{File: src.File, Text: src.Text, Lines: src.Lines}, refs...)
 		if err != nil {
 			return nil, err
 		}

@@ -16,8 +16,9 @@ import (
 
 // Source is a schema's text.
 type Source struct {
-	File string // for messages
-	Text string
+	File  string // for messages
+	Text  string
+	Lines []verdict.Place // where each line was made from, if the text is made from another; else nil
 }
 
 // Schema is a parsed schema, safe for concurrent use.
@@ -34,7 +35,7 @@ const maxText = 4 << 20
 // after those that it needs itself; one that comes twice counts once. Errors
 // are *verdict.Malformed with file and line.
 func Parse(src Source, refs ...Source) (*Schema, error) {
-	p := &parser{names: map[string]*typ{}, coming: map[string]int{}}
+	p := &parser{names: map[string]*typ{}, coming: map[string]verdict.Place{}}
 	read := map[string]bool{}
 	for _, r := range refs {
 		if read[r.Text] {
@@ -133,7 +134,8 @@ type typ struct {
 	logical   string         // a logical type that is known and in order, else ""
 	precision int            // of decimals
 	scale     int
-	least     int // bytes that a datum has at least; -1 before it is known
+	limits    limits // what the logical type asks of values
+	least     int    // bytes that a datum has at least; -1 before it is known
 }
 
 type field struct {
@@ -145,8 +147,8 @@ type field struct {
 }
 
 type symbol struct {
-	name string
-	line int
+	name  string
+	place verdict.Place
 }
 
 // label is what messages call a type: "string", "record shop.Order".

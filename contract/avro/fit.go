@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/dhowhq/dhow/contract/verdict"
@@ -202,7 +203,7 @@ func (p *parser) checkDefaults() error {
 		fd := &d.owner.fields[d.field]
 		if bad := f.fits(fd.typ, fd.fallback); bad != nil {
 			return &verdict.Malformed{
-				Place:  verdict.Place{File: d.file, Line: bad.line},
+				Place:  place(d.file, d.lines, bad.line),
 				Detail: fmt.Sprintf("the default of field %s of %s does not fit its type: %s%s", fd.name, d.owner.name, pathColon(bad.path), bad.detail),
 			}
 		}
@@ -212,7 +213,7 @@ func (p *parser) checkDefaults() error {
 		fd := &d.owner.fields[d.field]
 		if c.field(fd) {
 			return &verdict.Malformed{
-				Place:  verdict.Place{File: d.file, Line: fd.fallback.line},
+				Place:  place(d.file, d.lines, fd.fallback.line),
 				Detail: fmt.Sprintf("the default of field %s of %s has no end: what it leaves out is filled with defaults that lead back to it", fd.name, d.owner.name),
 			}
 		}
@@ -270,21 +271,27 @@ func (c *cycles) value(t *typ, v *value) bool {
 // encoder writes JSON values that fit as binary.
 type encoder struct {
 	*fitter
-	buf   []byte
-	depth int
+	defaults *fitter // for what is filled in
+	buf      []byte
+	depth    int
 }
 
 // maxGrown bounds what defaults may make of a message.
 const maxGrown = 16 << 20
 
-func (e *encoder) put(t *typ, v *value) (bad *misfit) {
+func (e *encoder) put(t *typ, v *value) *misfit {
 	if t.least == 0 {
 		return nil // however many records it is made of
 	}
 	if e.depth++; e.depth > maxNesting || len(e.buf) > maxGrown {
 		return refuse(v, "the datum nests deeper than %d levels or is larger than %d bytes", maxNesting, maxGrown)
 	}
-	defer func() { e.depth-- }()
+	bad := e.datum(t, v)
+	e.depth--
+	return bad
+}
+
+func (e *encoder) datum(t *typ, v *value) *misfit {
 	switch t.kind {
 	case kindBoolean:
 		e.buf = append(e.buf, map[string]byte{"true": 1, "false": 0}[v.text])
@@ -367,9 +374,10 @@ func (e *encoder) record(t *typ, v *value) *misfit {
 // fill writes a field's default, by the rules of defaults.
 func (e *encoder) fill(f *field) *misfit {
 	messages := e.fitter
-	e.fitter = newFitter(false)
-	defer func() { e.fitter = messages }()
-	return e.put(f.typ, f.fallback)
+	e.fitter = e.defaults
+	bad := e.put(f.typ, f.fallback)
+	e.fitter = messages
+	return bad
 }
 
 func (e *encoder) block(t *typ, v *value) *misfit {
@@ -398,13 +406,13 @@ func (s *Schema) FromJSON(text []byte) ([]byte, error) {
 	if err != nil {
 		return nil, &verdict.Invalid{Detail: err.Error()}
 	}
-	e := encoder{fitter: newFitter(true), buf: make([]byte, 0, len(text))}
+	e := encoder{fitter: newFitter(true), defaults: newFitter(false), buf: make([]byte, 0, len(text))}
 	bad := e.fits(s.root, &v)
 	if bad == nil {
 		bad = e.put(s.root, &v)
 	}
 	if bad != nil {
-		return nil, &verdict.Invalid{Path: short(s.root.name) + bad.path, Detail: bad.detail}
+		return nil, &verdict.Invalid{Path: clip(strings.TrimPrefix(short(s.root.name)+bad.path, ".")), Detail: fmt.Sprintf("%s (line %d)", bad.detail, bad.line)}
 	}
-	return e.buf, nil
+	return e.buf, s.Validate(e.buf)
 }

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
-
-	"github.com/dhowhq/dhow/contract/verdict"
 )
 
 // maxNesting bounds how deep JSON and data may nest; the libraries that read
@@ -65,10 +63,6 @@ type jsonError struct {
 }
 
 func (e *jsonError) Error() string { return fmt.Sprintf("line %d: %s", e.line, e.detail) }
-
-func (e *jsonError) malformed(file string) error {
-	return &verdict.Malformed{Place: verdict.Place{File: file, Line: e.line}, Detail: e.detail}
-}
 
 func readJSON(text string) (value, *jsonError) {
 	r := jsonReader{text: text, line: 1}

@@ -11,15 +11,17 @@ import (
 // parser reads schemas that share their names.
 type parser struct {
 	file    string
+	lines   []verdict.Place
 	names   map[string]*typ
-	types   []*typ         // all, in the order of the text
-	coming  map[string]int // full names that this file defines somewhere, and the line
+	types   []*typ                   // all, in the order of the text
+	coming  map[string]verdict.Place // full names that this file defines somewhere
 	pending []pending
 }
 
 // pending is a default that is looked at once all types are whole.
 type pending struct {
 	file  string
+	lines []verdict.Place
 	owner *typ
 	field int
 }
@@ -28,16 +30,24 @@ func (p *parser) fail(v *value, format string, args ...any) error {
 	return &verdict.Malformed{Place: p.place(v), Detail: fmt.Sprintf(format, args...)}
 }
 
-func (p *parser) place(v *value) verdict.Place { return verdict.Place{File: p.file, Line: v.line} }
+func (p *parser) place(v *value) verdict.Place { return place(p.file, p.lines, v.line) }
+
+// place is a line's, or that of the line that it was made from.
+func place(file string, lines []verdict.Place, line int) verdict.Place {
+	if line >= 1 && line <= len(lines) {
+		return lines[line-1]
+	}
+	return verdict.Place{File: file, Line: line}
+}
 
 func (p *parser) source(src Source) (*typ, error) {
-	p.file = src.File
+	p.file, p.lines = src.File, src.Lines
 	if len(src.Text) > maxText {
 		return nil, &verdict.Malformed{Place: verdict.Place{File: src.File}, Detail: fmt.Sprintf("the schema has %d bytes, at most %d are read", len(src.Text), maxText)}
 	}
 	v, err := readJSON(src.Text)
 	if err != nil {
-		return nil, err.malformed(src.File)
+		return nil, &verdict.Malformed{Place: place(src.File, src.Lines, err.line), Detail: err.detail}
 	}
 	clear(p.coming)
 	p.foresee(&v, "")
@@ -57,7 +67,7 @@ func (p *parser) foresee(v *value, ns string) {
 				full = join(ns, full)
 			}
 			ns = space(full)
-			p.coming[full] = v.line
+			p.coming[full] = p.place(v)
 		}
 	}
 	for i := range v.items {
@@ -102,8 +112,8 @@ func (p *parser) reference(v *value, ns string) (*typ, error) {
 			return t, nil
 		}
 	}
-	if line := p.coming[full]; line > 0 {
-		return nil, p.fail(v, "%s is used before it is defined (line %d): write the definition here and the name there", full, line)
+	if at, ok := p.coming[full]; ok {
+		return nil, p.fail(v, "%s is used before it is defined (%s): write the definition here and the name there", full, at)
 	}
 	switch v.text {
 	case "record", "error", "enum", "array", "map", "fixed":
@@ -318,7 +328,7 @@ func (p *parser) field(t *typ, i int, v *value) (err error) {
 		return err
 	}
 	if f.fallback = v.member("default"); f.fallback != nil {
-		p.pending = append(p.pending, pending{p.file, t, i})
+		p.pending = append(p.pending, pending{p.file, p.lines, t, i})
 	}
 	return nil
 }
@@ -379,7 +389,7 @@ func (p *parser) enum(t *typ, v *value, ns string) error {
 			return p.fail(s, "symbol %s is twice in enum %s", s.text, t.name)
 		}
 		t.index[s.text] = i
-		t.symbols = append(t.symbols, symbol{s.text, s.line})
+		t.symbols = append(t.symbols, symbol{s.text, p.place(s)})
 	}
 	return p.enumDefault(t, v)
 }

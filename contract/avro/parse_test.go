@@ -47,7 +47,7 @@ var refused = []struct{ text, want string }{
 	{`{"type":"record","name":"R","aliases":["1"],"fields":[]}`, `s.avsc:1: an alias of R is a name`},
 	{record(`{"name":"x","type":"R2"}`), `s.avsc:2: there is no type R2: neither a primitive type nor a name defined before`},
 	{record("{\"name\":\"x\",\"type\":\"L\"},\n{\"name\":\"y\",\"type\":{\"type\":\"record\",\"name\":\"L\",\"fields\":[]}}"),
-		`s.avsc:2: L is used before it is defined (line 3): write the definition here and the name there`},
+		`s.avsc:2: L is used before it is defined (s.avsc:3): write the definition here and the name there`},
 	{record("{\"name\":\"x\",\"type\":\"int\"},\n{\"name\":\"x\",\"type\":\"int\"}"), `s.avsc:3: field x is twice in R: first at line 2`},
 	{record(`"x"`), `s.avsc:2: a field of R is an object, not a string`},
 	{record(`{"name":"a-b","type":"int"}`), `s.avsc:2: "a-b" is no name for a field: names are letters, digits and _, not with a digit first`},
@@ -181,6 +181,12 @@ func TestLargeSchemas(t *testing.T) {
 	}
 }
 
+// wronglyRefused is what twmb says of a default that leaves out a field whose own
+// default it has not read yet, because its type is the record around.
+func wronglyRefused(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "encoding default: ") && strings.HasSuffix(err.Error(), "got null")
+}
+
 // FuzzParse holds parsing against twmb's: what is read here is read there, in
 // the text of its meaning, and has the same canonical form.
 func FuzzParse(f *testing.F) {
@@ -199,6 +205,9 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		w, err := twmb.Parse(s.Meaning())
+		if wronglyRefused(err) {
+			return
+		}
 		if err != nil {
 			t.Fatalf("%s\n%s: twmb: %v", text, s.Meaning(), err)
 		}

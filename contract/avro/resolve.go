@@ -11,7 +11,7 @@ import (
 // Bounds on what a comparison looks at and lists; both are far beyond what
 // people write.
 const (
-	maxPairs    = 1 << 19
+	maxPairs    = 1 << 15
 	maxProblems = 1000
 )
 
@@ -19,7 +19,8 @@ const (
 // written with another, by the rules of the specification's schema resolution.
 // A pair of named types that meets in several places is listed at the first.
 // Of a union in the writer's schema every branch has to be readable. At most
-// 1000 problems are listed.
+// 1000 problems are listed, and schemas so entangled that more than 32,768
+// pairs of named types meet are one.
 func (s *Schema) CanRead(writer *Schema) []verdict.Problem {
 	if s == writer || s.meaning == writer.meaning {
 		return nil
@@ -234,8 +235,7 @@ func (c *comparison) symbols(r, w *typ) {
 	}
 	for _, s := range w.symbols {
 		if _, ok := r.index[s.name]; !ok {
-			at := verdict.Place{File: w.place.File, Line: s.line}
-			c.problem(verdict.Symbol, r.place, at, "symbol %s is not in the reader's %s, which has no default", s.name, r.label())
+			c.problem(verdict.Symbol, r.place, s.place, "symbol %s is not in the reader's %s, which has no default", s.name, r.label())
 		}
 	}
 }

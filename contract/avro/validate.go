@@ -18,7 +18,9 @@ const maxEmpty = 4096
 // more, as *verdict.Invalid. It walks the bytes and builds nothing; its time is
 // bounded by their number. Beyond what decoders notice it refuses strings that
 // are not UTF-8, booleans other than 0 and 1, and blocks whose length in bytes
-// is not that of their items, all of which readers take differently.
+// is not that of their items, all of which readers take differently; and values
+// that their logical type has not: times beyond a day, decimals with too many
+// digits, what is no uuid.
 func (s *Schema) Validate(data []byte) error {
 	w := walker{data: data}
 	if w.walk(s.root) && w.at == len(data) {
@@ -56,7 +58,16 @@ func (w *walker) invalid(root *typ) error {
 	for i := len(w.steps) - 1; i >= 0; i-- {
 		path.WriteString(w.steps[i])
 	}
-	return &verdict.Invalid{Path: strings.TrimPrefix(path.String(), "."), Detail: w.fault}
+	return &verdict.Invalid{Path: clip(strings.TrimPrefix(path.String(), ".")), Detail: w.fault}
+}
+
+// clip shortens the paths of bombs, to which nobody walks.
+func clip(path string) string {
+	const most = 300
+	if len(path) <= most {
+		return path
+	}
+	return strings.ToValidUTF8(path[:most/2]+"…"+path[len(path)-most/2:], "")
 }
 
 func (w *walker) fail(format string, args ...any) bool {
@@ -79,21 +90,22 @@ func (w *walker) walk(t *typ) bool {
 		if !ok || n != int64(int32(n)) {
 			return w.badNumber(t, ok)
 		}
-		return true
+		return t.limits == anything || w.day(t, n)
 	case kindLong:
-		if _, ok := w.long(); !ok {
+		n, ok := w.long()
+		if !ok {
 			return w.badNumber(t, ok)
 		}
-		return true
+		return t.limits == anything || w.day(t, n)
 	case kindFloat:
 		return w.skip(t, 4)
 	case kindDouble:
 		return w.skip(t, 8)
 	case kindFixed:
-		return w.skip(t, t.size)
+		return w.fixed(t)
 	case kindBytes:
-		_, ok := w.bytes(t)
-		return ok
+		b, ok := w.bytes(t)
+		return ok && (t.limits == anything || w.text(t, b))
 	case kindString:
 		return w.string(t)
 	case kindEnum:
@@ -169,7 +181,12 @@ func (w *walker) string(t *typ) bool {
 	if ok && !utf8.Valid(b) {
 		return w.fail("the string is not valid UTF-8")
 	}
-	return ok
+	return ok && (t.limits == anything || w.text(t, b))
+}
+
+func (w *walker) fixed(t *typ) bool {
+	start := w.at
+	return w.skip(t, t.size) && (t.limits == anything || w.text(t, w.data[start:w.at]))
 }
 
 func (w *walker) enum(t *typ) bool {
