@@ -146,7 +146,7 @@ func reasons(f folder.Finding) (lines []string) {
 // annotate prints GitHub's workflow commands.
 func (c schemaCheckCmd) annotate(f folder.Finding) {
 	escape := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
-	at := filepath.ToSlash(filepath.Join(c.Dir, f.Path))
+	at := filepath.ToSlash(relative(filepath.Join(c.Dir, f.Path)))
 	for i, l := range reasons(f) {
 		line := 1
 		if i < len(f.Breaks) {
@@ -154,6 +154,16 @@ func (c schemaCheckCmd) annotate(f folder.Finding) {
 		}
 		fmt.Printf("::error file=%s,line=%d,title=%s::%s\n", at, line, f.Name, escape.Replace(l))
 	}
+}
+
+// relative is a path from the working directory, where it is below that.
+func relative(path string) string {
+	if wd, err := os.Getwd(); err == nil {
+		if rel, err := filepath.Rel(wd, path); err == nil && filepath.IsLocal(rel) {
+			return rel
+		}
+	}
+	return path
 }
 
 type schemaPushCmd struct {

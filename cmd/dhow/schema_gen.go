@@ -56,7 +56,7 @@ func (c schemaGenGoCmd) Run() error {
 	if err := os.WriteFile(path, text, 0o644); err != nil {
 		return err
 	}
-	fmt.Printf("%s: types of %d schemas\n", path, len(schemas))
+	fmt.Printf("%s: types of %d schemas\n", relative(path), len(schemas))
 	return nil
 }
 

@@ -91,7 +91,7 @@ func (c schemaLockCmd) Run(ctx context.Context) error {
 	if err := os.WriteFile(path, text, 0o644); err != nil {
 		return err
 	}
-	fmt.Printf("%s: %d versions\n", path, len(lock.Schemas))
+	fmt.Printf("%s: %d versions\n", relative(path), len(lock.Schemas))
 	return nil
 }
 
@@ -103,15 +103,15 @@ type schemaDiffCmd struct {
 // Run prints what the change is for semantic versions, and all that breaks in
 // either direction.
 func (c schemaDiffCmd) Run(ctx context.Context) error {
-	from, err := c.load(ctx, c.From)
+	from, label, err := c.load(ctx, c.From)
 	if err != nil {
 		return err
 	}
-	to, err := c.load(ctx, c.To)
+	to, _, err := c.load(ctx, c.To)
 	if err != nil {
 		return err
 	}
-	before := []contract.Version{{Label: c.From, Schema: from}}
+	before := []contract.Version{{Label: label, Schema: from}}
 	bump := contract.BumpOf(to, before)
 	what := map[contract.Bump]string{
 		contract.Same:  "none: it is the same text",
@@ -137,32 +137,39 @@ func (c schemaDiffCmd) Run(ctx context.Context) error {
 	return nil
 }
 
-// load reads a schema from a file, or else from the registry.
-func (schemaDiffCmd) load(ctx context.Context, said string) (contract.Schema, error) {
+// load reads a schema from a file, or else from the registry; label is what
+// messages call it.
+func (schemaDiffCmd) load(ctx context.Context, said string) (s contract.Schema, label string, err error) {
 	if _, err := os.Stat(said); err == nil {
-		files, err := folder.Read(os.DirFS(filepath.Dir(said)), "default-registry")
-		for _, f := range files {
-			if f.Path == filepath.Base(said) {
-				return f.Schema, nil
-			}
-		}
-		if err == nil {
-			err = fmt.Errorf("%s is called neither .avsc nor .json nor .proto", said)
-		}
-		return nil, err
+		s, err := loadFile(said)
+		return s, filepath.Base(said), err
 	}
 	name, text, _ := strings.Cut(said, "@")
 	rng, err := contract.ParseRange(text)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	k, err := newClient().schemas().Need(ctx, name)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	v := k.Find(rng)
 	if v == nil {
-		return nil, fmt.Errorf("%s has no version in %s", k.Name, rng)
+		return nil, "", fmt.Errorf("%s has no version in %s", k.Name, rng)
 	}
-	return v.Schema, nil
+	return v.Schema, v.Label(), nil
+}
+
+// loadFile reads a file, with what it uses of its neighbours.
+func loadFile(path string) (contract.Schema, error) {
+	files, err := folder.Read(os.DirFS(filepath.Dir(path)), "default-registry")
+	for _, f := range files {
+		if f.Path == filepath.Base(path) {
+			return f.Schema, nil
+		}
+	}
+	if err == nil {
+		err = fmt.Errorf("%s is called neither .avsc nor .json nor .proto", path)
+	}
+	return nil, err
 }

@@ -17,7 +17,12 @@ func Lock(list []Finding) (lock avro.LockFile, err error) {
 		}
 		keys[f.Path] = f.Name + "@" + f.As.Semver
 	}
+	locked := map[string]bool{}
 	for _, f := range list {
+		if locked[keys[f.Path]] {
+			continue // the one that is worked at is a release too
+		}
+		locked[keys[f.Path]] = true
 		e, err := f.entry(keys)
 		if err != nil {
 			return lock, err
