@@ -49,7 +49,7 @@ func Go(o Options, schemas ...Schema) ([]byte, error) {
 			return nil, fmt.Errorf("%s: %w", s.Name, err)
 		}
 		g.schema = s.Name
-		if _, err := g.goType(parsed.Root()); err != nil {
+		if _, err := g.goType(parsed.Root(), ""); err != nil {
 			return nil, fmt.Errorf("%s: %w", s.Name, err)
 		}
 	}
@@ -117,8 +117,9 @@ var primitives = map[string]string{
 	"boolean": "bool", "int": "int32", "long": "int64", "float": "float32", "double": "float64", "bytes": "[]byte", "string": "string",
 }
 
-// goType is the Go type of a schema; declarations that it needs are noted.
-func (g *generator) goType(n *avro.SchemaNode) (string, error) {
+// goType is the Go type of a schema within a namespace; declarations that it
+// needs are noted.
+func (g *generator) goType(n *avro.SchemaNode, space string) (string, error) {
 	if t := g.logical(n); t != "" {
 		return t, nil
 	}
@@ -129,15 +130,18 @@ func (g *generator) goType(n *avro.SchemaNode) (string, error) {
 	case "null":
 		return "any", nil
 	case "array":
-		t, err := g.goType(n.Items)
+		t, err := g.goType(n.Items, space)
 		return "[]" + t, err
 	case "map":
-		t, err := g.goType(n.Values)
+		t, err := g.goType(n.Values, space)
 		return "map[string]" + t, err
 	case "union":
-		return g.union(n)
+		return g.union(n, space)
 	case "record", "error", "enum", "fixed":
 		return g.named(n)
+	}
+	if name, err := g.reference(space + "." + n.Type); err == nil && space != "" {
+		return name, nil
 	}
 	return g.reference(n.Type)
 }
@@ -165,14 +169,14 @@ func (g *generator) logical(n *avro.SchemaNode) string {
 }
 
 // union is a pointer for a type that may be null, any for others.
-func (g *generator) union(n *avro.SchemaNode) (string, error) {
+func (g *generator) union(n *avro.SchemaNode, space string) (string, error) {
 	var others []string
 	for i := range n.Branches {
 		b := &n.Branches[i]
 		if b.Type == "null" {
 			continue
 		}
-		t, err := g.goType(b) // for its declarations, whatever comes of the union
+		t, err := g.goType(b, space) // for its declarations, whatever comes of the union
 		if err != nil {
 			return "", err
 		}
@@ -274,15 +278,21 @@ func (g *generator) declare(name, full string, n *avro.SchemaNode) (string, erro
 }
 
 func (g *generator) fields(b *strings.Builder, n *avro.SchemaNode) error {
+	self, err := g.reference(fullName(n))
+	if err != nil {
+		return err
+	}
 	used := map[string]bool{}
+	full := fullName(n)
+	space := full[:max(0, strings.LastIndexByte(full, '.'))]
 	for i := range n.Fields {
 		f := &n.Fields[i]
-		t, err := g.goType(&f.Type)
+		t, err := g.goType(&f.Type, space)
 		if err != nil {
 			return err
 		}
-		if f.Type.Type == n.Type && fullName(&f.Type) == fullName(n) || t == g.nameOf(n) {
-			return fmt.Errorf("field %s of %s holds the record itself and never ends", f.Name, fullName(n))
+		if t == self {
+			return fmt.Errorf("field %s of %s holds the record itself and never ends", f.Name, full)
 		}
 		name := exported(f.Name)
 		for used[name] {
@@ -293,11 +303,6 @@ func (g *generator) fields(b *strings.Builder, n *avro.SchemaNode) error {
 		fmt.Fprintf(b, "\t%s %s `avro:%q`\n", name, t, f.Name)
 	}
 	return nil
-}
-
-func (g *generator) nameOf(n *avro.SchemaNode) string {
-	name, _ := g.reference(fullName(n))
-	return name
 }
 
 // comment writes the first text that is not empty.
