@@ -27,6 +27,7 @@ type cli struct {
 	Events   eventsCmd   `cmd:"" help:"Print the events of the platform, one JSON line each."`
 	Function functionCmd `cmd:"" help:"Say which URLs functions are."`
 	Queue    queueCmd    `cmd:"" help:"List queues, move dead letters back."`
+	Schema   schemaCmd   `cmd:"" help:"Check, register, pull and explain schemas of messages."`
 	Image    imageCmd    `cmd:"" help:"Build and push images without Docker."`
 	Outbox   outboxCmd   `cmd:"" help:"Show mail, short messages and pushes that topics sent."`
 	Reset    resetCmd    `cmd:"" help:"Empty the caller's account."`

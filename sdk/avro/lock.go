@@ -61,7 +61,7 @@ type LockEntry struct {
 // NewLockEntry is the entry of a file of Avro with what is in it; before are the
 // definitions of its references, each after those that it needs itself.
 func NewLockEntry(name, version, file string, definition []byte, before ...string) (LockEntry, error) {
-	e := LockEntry{Name: name, Version: version, File: file, SHA256: sum(definition)}
+	e := LockEntry{Name: name, Version: version, File: file, SHA256: Sum(definition)}
 	text, err := whole(string(definition), before)
 	if err != nil {
 		return e, fmt.Errorf("%s: %w", file, err)
@@ -188,7 +188,7 @@ func (o opener) add(e LockEntry) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", LockName, err)
 	}
-	if got := sum(text); got != e.SHA256 {
+	if got := Sum(text); got != e.SHA256 {
 		return fmt.Errorf("%s is not what was locked as %s: its sha256 is %s and was %s: run dhow schema check, then dhow schema lock", e.File, key, got, e.SHA256)
 	}
 	o.entries[key], o.texts[key] = e, string(text)

@@ -36,7 +36,7 @@ func folder(t testing.TB) (fstest.MapFS, LockFile) {
 	add("shop/order", "1.9.0", "old/order-1.9.0.avsc", order10).ID = 9
 	add("shop/address", "1.0.0", "address.avsc", address)
 	add("shop/parcel", "1.0.0", "parcel.avsc", parcel, address).References = []string{"shop/address@1.0.0"}
-	f.Schemas = append(f.Schemas, LockEntry{Name: "shop/cart", Version: "1.0.0", Format: "JSON", File: "cart.json", SHA256: sum([]byte("{}"))})
+	f.Schemas = append(f.Schemas, LockEntry{Name: "shop/cart", Version: "1.0.0", Format: "JSON", File: "cart.json", SHA256: Sum([]byte("{}"))})
 	fsys["schemas/cart.json"] = &fstest.MapFile{Data: []byte("{}")}
 	put(t, fsys, f)
 	return fsys, f

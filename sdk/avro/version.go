@@ -117,7 +117,8 @@ func sameName(a, b string) bool {
 
 // sum is what a lock file keeps of a text: with ends of lines as LF, so that a
 // checkout on Windows is the same.
-func sum(definition []byte) string {
+// Sum is the sha256 of an entry of a lock file.
+func Sum(definition []byte) string {
 	h := sha256.Sum256([]byte(strings.ReplaceAll(string(definition), "\r\n", "\n")))
 	return hex.EncodeToString(h[:])
 }
