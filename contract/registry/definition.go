@@ -67,7 +67,7 @@ var protoSemver = regexp.MustCompile(`(?m)^\s*//\s*dhow:semver[ \t]+(\S+)\s*$`)
 func (d Definition) declared(f contract.Format) (*semver.Version, error) {
 	said := d.Semver
 	if said == "" {
-		if said = textSemver(f, d.Text); said == "" {
+		if said = Declared(f, d.Text); said == "" {
 			return nil, nil
 		}
 	}
@@ -87,8 +87,9 @@ func isDate(v *semver.Version) error {
 	return &SemverError{Declared: v.String(), Detail: fmt.Sprintf("the declared semantic version %q is a date: say by MAJOR.MINOR.PATCH what changes, as in 1.4.0", v)}
 }
 
-// textSemver is what a text says of its semantic version.
-func textSemver(f contract.Format, text string) string {
+// Declared is the semantic version that a text declares, as it is written there;
+// "" for none.
+func Declared(f contract.Format, text string) string {
 	if f == contract.Protobuf {
 		if m := protoSemver.FindStringSubmatch(text); m != nil {
 			return m[1]
@@ -119,3 +120,6 @@ func file(f contract.Format, name string) string {
 	}
 	return name + ".json"
 }
+
+// SameText reports whether two texts without references are one definition.
+func SameText(f contract.Format, a, b string) bool { return normal(f, a) == normal(f, b) }

@@ -17,9 +17,9 @@ import (
 // maxNumber is the highest number of a version at Glue (VersionLongNumber).
 const maxNumber = 100_000
 
-// first is the semantic version of a first version that declares none; one may
+// First is the semantic version of a first version that declares none; one may
 // declare less, 0.1.0 say.
-const first = "1.0.0"
+const First = "1.0.0"
 
 // maxFailure is how much of why a version was refused is kept, in characters.
 const maxFailure = 4096
@@ -239,7 +239,7 @@ func (e *Engine) number(p *plan, r store.Reader, next contract.Schema, d Definit
 	}
 	p.version.Semver = smallest.String()
 	if p.schema.Semver == "" {
-		p.version.Smallest, p.version.Semver = smallest.String(), first
+		p.version.Smallest, p.version.Semver = smallest.String(), First
 	}
 	declared, err := d.declared(p.schema.Format)
 	if declared == nil || err != nil {

@@ -98,3 +98,14 @@ func TestPutRecordsThrottled(t *testing.T) {
 		t.Errorf("%d failed; the last: %v %v", *out.FailedRecordCount, *r.ErrorCode, *r.ErrorMessage)
 	}
 }
+
+// A member that the SDK has and the model has not is refused, not ignored: a dry
+// run must not write.
+func TestNewerMember(t *testing.T) {
+	f := newFixture(t)
+	f.stream("s", 1)
+	_, err := f.c.PutRecord(f.ctx, &kinesis.PutRecordInput{StreamName: ptr("s"), PartitionKey: ptr("k"), Data: []byte("a"), DryRun: ptr(true)})
+	if err == nil || !strings.Contains(err.Error(), "does not serve the member DryRun of PutRecordInput") {
+		t.Errorf("a dry run is answered by %v", err)
+	}
+}

@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"cmp"
 	"math"
 	"reflect"
 	"slices"
@@ -70,7 +71,7 @@ func (d *cborDecoder) members(n *node, v reflect.Value, seen *Seen, h cborItem) 
 	return d.each(h, func(key string) error {
 		i, known := n.byName[key]
 		if !known || n.fields[i].index < 0 {
-			return d.skip()
+			return cmp.Or(n.stranger(key), d.skip())
 		}
 		f := &n.fields[i]
 		h, err := d.item()

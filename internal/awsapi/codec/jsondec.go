@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"reflect"
 	"strconv"
@@ -54,7 +55,7 @@ func (d *jsonDecoder) members(n *node, v reflect.Value, seen *Seen) error {
 		}
 		i, known := n.byWire[string(key)]
 		if !known || n.fields[i].index < 0 {
-			if err := d.skip(); err != nil {
+			if err := cmp.Or(n.stranger(string(key)), d.skip()); err != nil {
 				return err
 			}
 			continue

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -137,10 +138,11 @@ type node struct {
 	typ    reflect.Type
 	shape  *model.Shape
 	fields []field
-	byName map[string]int // model name
-	byWire map[string]int // locationName or name
-	byEC2  map[string]int // ec2query's name
-	elem   slot           // of a list or map
+	byName map[string]int  // model name
+	byWire map[string]int  // locationName or name
+	byEC2  map[string]int  // ec2query's name
+	newer  map[string]bool // names of members that the Go type has and the model has not
+	elem   slot            // of a list or map
 	key    slot
 	item   *model.Member // of a list: the member; of a map: the value
 	keyM   *model.Member
@@ -333,7 +335,33 @@ func (c *Codec) fillStruct(n *node) error {
 			return fmt.Errorf("%s.%s: %w", s.Name, m.Name, err)
 		}
 	}
+	n.findNewer()
 	return nil
+}
+
+// findNewer notes what clients of the SDK's version may send and the model, an
+// older one, does not know.
+func (n *node) findNewer() {
+	for i := range n.typ.NumField() {
+		f := n.typ.Field(i)
+		if !f.IsExported() || f.Name == "ResultMetadata" || slices.ContainsFunc(n.fields, func(m field) bool { return m.index == i || goName(m.name) == f.Name }) {
+			continue
+		}
+		if n.newer == nil {
+			n.newer = map[string]bool{}
+		}
+		n.newer[f.Name], n.newer[lowerFirst(f.Name)] = true, true
+	}
+}
+
+// stranger is what is wrong with a member that the model does not know: nothing
+// with one that nobody knows, as AWS has it, but what a newer model has would be
+// accepted and ignored.
+func (n *node) stranger(name string) error {
+	if !n.newer[name] {
+		return nil
+	}
+	return broken("dhow does not serve the member %s of %s: leave it out.", name, n.shape.Name)
 }
 
 // elemName is the XML and query name of a list's elements.

@@ -134,7 +134,7 @@ func (d *queryDecoder) members(n *node, v reflect.Value, seen *Seen, s span) err
 	return d.each(s, func(name string, value *string, below span) error {
 		i, known := d.find(n, name)
 		if !known || n.fields[i].index < 0 {
-			return nil
+			return n.stranger(name)
 		}
 		f := &n.fields[i]
 		flat := f.flat || d.ec2

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -112,7 +113,7 @@ func (d *xmlDecoder) members(n *node, v reflect.Value, seen *Seen, start xml.Sta
 	return d.children(func(child xml.StartElement) error {
 		i, known := n.byWire[child.Name.Local]
 		if !known || n.fields[i].index < 0 || n.fields[i].member.Location != "" {
-			return d.skip()
+			return cmp.Or(n.stranger(child.Name.Local), d.skip())
 		}
 		f := &n.fields[i]
 		fv := v.Field(f.index)
