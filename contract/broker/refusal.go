@@ -32,9 +32,3 @@ type Denied struct{ Err error }
 
 func (d *Denied) Error() string { return d.Err.Error() }
 func (d *Denied) Unwrap() error { return d.Err }
-
-// Letter is what a dead letter says of why it is one, as attributes: in the
-// names that EventBridge uses for its own.
-func Letter(source Resource, err error) map[string]string {
-	return map[string]string{"ERROR_CODE": Code, "ERROR_MESSAGE": err.Error(), "SOURCE_ARN": source.ARN()}
-}

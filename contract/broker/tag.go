@@ -106,15 +106,28 @@ func readSchema(s cluster.Scope, text string) (n registry.Name, within contract.
 	return registry.Name{Scope: s, Registry: reg, Schema: schema}, within, nil
 }
 
-// Concerns reports whether a call that sets or removes tags of these keys has to
-// ask CheckTags.
-func Concerns(keys ...string) bool {
-	for _, k := range keys {
-		if strings.HasPrefix(strings.ToLower(k), SchemaTag) {
-			return true
+// concerns reports whether a tag is one of a check, or would be.
+func concerns(key string) bool { return strings.HasPrefix(strings.ToLower(key), SchemaTag) }
+
+// Changed lists the tags that a call sets, and reports whether it sets or removes
+// some that ask for checks: then it has to ask CheckTags.
+func Changed(before, after map[string]string) (set map[string]string, ask bool) {
+	for k, v := range after {
+		if have, ok := before[k]; ok && have == v {
+			continue
+		}
+		if set == nil {
+			set = map[string]string{}
+		}
+		set[k] = v
+		ask = ask || concerns(k)
+	}
+	for k := range before {
+		if _, ok := after[k]; !ok && concerns(k) {
+			ask = true
 		}
 	}
-	return false
+	return set, ask
 }
 
 // CheckTags says in words, for the caller who sets them, what is wrong with a
@@ -123,7 +136,7 @@ func Concerns(keys ...string) bool {
 // *Denied: the caller may not read the schema.
 func (e *Engine) CheckTags(ctx context.Context, t Target, set map[string]string, by Sender) error {
 	for k := range set {
-		if !Concerns(k) || k == SchemaTag {
+		if !concerns(k) || k == SchemaTag {
 			continue
 		}
 		if k != ModeTag && k != DeadLetterTag {
