@@ -76,10 +76,7 @@ func (e *Engine) forget(which func(*use) bool) {
 	defer e.uses.flushing.Unlock()
 	for _, u := range e.uses.list() {
 		if u.stored == [2]int64{u.accepted.Load(), u.refused.Load()} && which(u) {
-			u.gone.Store(true)
-			e.uses.mu.Lock()
-			delete(e.uses.all, u.useKey)
-			e.uses.mu.Unlock()
+			e.uses.drop(u)
 		}
 	}
 }

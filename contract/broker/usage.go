@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -84,6 +85,7 @@ type use struct {
 type uses struct {
 	mu       sync.Mutex
 	all      map[useKey]*use
+	past     map[Count][2]int64 // what counters came to that are gone, by Counts without numbers
 	flushing sync.Mutex
 }
 
@@ -240,19 +242,40 @@ type Count struct {
 	Accepted, Refused         int64
 }
 
+// of is the counter's without its numbers.
+func (u *use) of() Count {
+	return Count{Schema: u.schema.Registry + "/" + u.schema.Schema, Version: u.semver, Resource: u.resource.ARN()}
+}
+
 // Counts are what metrics show; of all accounts and regions.
 func (e *Engine) Counts() (list []Count) {
-	at := map[[3]string]int{}
-	for _, u := range e.uses.list() {
-		k := [3]string{u.schema.Registry + "/" + u.schema.Schema, u.semver, u.resource.ARN()}
-		i, ok := at[k]
-		if !ok {
-			i = len(list)
-			at[k] = i
-			list = append(list, Count{Schema: k[0], Version: k[1], Resource: k[2]})
-		}
-		list[i].Accepted += u.accepted.Load()
-		list[i].Refused += u.refused.Load()
+	s := &e.uses
+	s.mu.Lock()
+	sums := maps.Clone(s.past)
+	if sums == nil {
+		sums = map[Count][2]int64{}
+	}
+	for _, u := range s.all {
+		n := sums[u.of()]
+		sums[u.of()] = [2]int64{n[0] + u.accepted.Load(), n[1] + u.refused.Load()}
+	}
+	s.mu.Unlock()
+	for c, n := range sums {
+		c.Accepted, c.Refused = n[0], n[1]
+		list = append(list, c)
 	}
 	return list
+}
+
+// drop lets a counter go.
+func (s *uses) drop(u *use) {
+	u.gone.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.past == nil {
+		s.past = map[Count][2]int64{}
+	}
+	n := s.past[u.of()]
+	s.past[u.of()] = [2]int64{n[0] + u.stored[0], n[1] + u.stored[1]}
+	delete(s.all, u.useKey)
 }
