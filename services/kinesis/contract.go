@@ -29,8 +29,8 @@ type Gate struct {
 	Bury      broker.Bury // nil: there are no queues
 }
 
-// Buried is the Shard of records that went to a dead-letter queue; their sequence
-// number is zero.
+// Buried is the Shard of records that went to a dead-letter queue; they have no
+// sequence number.
 const Buried = "dead-letter"
 
 // Put is the engine's, but for entries that the stream's schema does not take:
@@ -73,6 +73,14 @@ func (g Gate) Put(ctx context.Context, ref stream.Ref, by broker.Sender, entries
 		out[of[i]] = p
 	}
 	return out, err
+}
+
+// sequenceOf is a record's SequenceNumber: "0" of one that is in no shard.
+func sequenceOf(p *stream.Placed) *string {
+	if p.Shard == Buried {
+		return ptr("0")
+	}
+	return ptr(p.Sequence.String())
 }
 
 // Refused is entries that a stream's schema does not take, by their number in the

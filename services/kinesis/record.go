@@ -33,7 +33,7 @@ func (a *API) PutRecord(ctx context.Context, in *kinesis.PutRecordInput) (*kines
 		return nil, wrap(err)
 	}
 	p := out[0]
-	return &kinesis.PutRecordOutput{ShardId: &p.Shard, SequenceNumber: ptr(p.Sequence.String()), EncryptionType: encryption(p.Encrypted)}, nil
+	return &kinesis.PutRecordOutput{ShardId: &p.Shard, SequenceNumber: sequenceOf(&p), EncryptionType: encryption(p.Encrypted)}, nil
 }
 
 func hashKey(s *string) (*stream.HashKey, error) {
@@ -83,7 +83,7 @@ func (a *API) PutRecords(ctx context.Context, in *kinesis.PutRecordsInput) (*kin
 			continue
 		}
 		encrypted = encrypted || p.Encrypted
-		w.ShardId, w.SequenceNumber = &p.Shard, ptr(p.Sequence.String())
+		w.ShardId, w.SequenceNumber = &p.Shard, sequenceOf(p)
 	}
 	out.EncryptionType = encryption(encrypted)
 	return out, nil
