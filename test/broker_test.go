@@ -29,9 +29,9 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// shop is an account with the schema shop/order in two versions: 1.0.0 has an
+// market is an account with the schema shop/order in two versions: 1.0.0 has an
 // id, 1.1.0 a total besides.
-type shop struct {
+type market struct {
 	*testing.T
 	account  string
 	url      string
@@ -52,9 +52,9 @@ var orderVersions = [2]string{
 // order10 and order11 are {"id":"a"} and {"id":"a","total":0} in binary.
 var order10, order11 = []byte{2, 'a'}, append([]byte{2, 'a'}, make([]byte, 8)...)
 
-func newShop(t *testing.T, p *platform, account string) *shop {
+func newMarket(t *testing.T, p *platform, account string) *market {
 	c := aws.Config{Region: "us-east-1", BaseEndpoint: &p.url, Credentials: credentials.NewStaticCredentialsProvider(account, "any", ""), RetryMaxAttempts: 1}
-	s := &shop{T: t, account: account, url: p.url, glue: glue.NewFromConfig(c), sqs: sqs.NewFromConfig(c), sns: sns.NewFromConfig(c), kinesis: kinesis.NewFromConfig(c), events: eventbridge.NewFromConfig(c)}
+	s := &market{T: t, account: account, url: p.url, glue: glue.NewFromConfig(c), sqs: sqs.NewFromConfig(c), sns: sns.NewFromConfig(c), kinesis: kinesis.NewFromConfig(c), events: eventbridge.NewFromConfig(c)}
 	_, err := s.glue.CreateRegistry(t.Context(), &glue.CreateRegistryInput{RegistryName: aws.String("shop")})
 	s.check(err)
 	made, err := s.glue.CreateSchema(t.Context(), &glue.CreateSchemaInput{RegistryId: &gluetypes.RegistryId{RegistryName: aws.String("shop")}, SchemaName: aws.String("order"),
@@ -66,11 +66,11 @@ func newShop(t *testing.T, p *platform, account string) *shop {
 	return s
 }
 
-func (s *shop) schema() *gluetypes.SchemaId {
+func (s *market) schema() *gluetypes.SchemaId {
 	return &gluetypes.SchemaId{RegistryName: aws.String("shop"), SchemaName: aws.String("order")}
 }
 
-func (s *shop) check(err error) {
+func (s *market) check(err error) {
 	s.Helper()
 	if err != nil {
 		s.Fatal(err)
@@ -78,7 +78,7 @@ func (s *shop) check(err error) {
 }
 
 // refused holds an error to a code and to words.
-func (s *shop) refused(err error, code, words string) {
+func (s *market) refused(err error, code, words string) {
 	s.Helper()
 	var e smithy.APIError
 	if !errors.As(err, &e) || e.ErrorCode() != code || !strings.Contains(e.ErrorMessage(), words) {
@@ -87,7 +87,7 @@ func (s *shop) refused(err error, code, words string) {
 }
 
 // order is an order in the form of Glue's serializers.
-func (s *shop) order(version int, payload []byte) []byte {
+func (s *market) order(version int, payload []byte) []byte {
 	var id []byte
 	if _, err := fmt.Sscanf(strings.ReplaceAll(s.versions[version], "-", ""), "%x", &id); err != nil || len(id) != 16 {
 		s.Fatal(err, s.versions[version])
@@ -95,14 +95,14 @@ func (s *shop) order(version int, payload []byte) []byte {
 	return append(append([]byte{3, 0}, id...), payload...)
 }
 
-func (s *shop) text(version int, payload []byte) *string {
+func (s *market) text(version int, payload []byte) *string {
 	return aws.String(base64.StdEncoding.EncodeToString(s.order(version, payload)))
 }
 
-func (s *shop) queueARN(name string) string { return "arn:aws:sqs:us-east-1:" + s.account + ":" + name }
+func (s *market) queueARN(name string) string { return "arn:aws:sqs:us-east-1:" + s.account + ":" + name }
 
 // queue makes a queue; tags are in turns key and value.
-func (s *shop) queue(name string, attributes map[string]string, tags ...string) *string {
+func (s *market) queue(name string, attributes map[string]string, tags ...string) *string {
 	s.Helper()
 	in := &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes, Tags: pairs(tags)}
 	if strings.HasSuffix(name, ".fifo") {
@@ -125,7 +125,7 @@ func pairs(list []string) map[string]string {
 }
 
 // take waits for the next message of a queue.
-func (s *shop) take(url *string) (m sqstypes.Message) {
+func (s *market) take(url *string) (m sqstypes.Message) {
 	s.Helper()
 	eventually(s.T, 20*time.Second, func() error {
 		out, err := s.sqs.ReceiveMessage(s.Context(), &sqs.ReceiveMessageInput{QueueUrl: url, WaitTimeSeconds: 2, MessageAttributeNames: []string{"All"},
@@ -142,7 +142,7 @@ func (s *shop) take(url *string) (m sqstypes.Message) {
 }
 
 // empty holds a queue to have nothing.
-func (s *shop) empty(url *string) {
+func (s *market) empty(url *string) {
 	s.Helper()
 	out, err := s.sqs.ReceiveMessage(s.Context(), &sqs.ReceiveMessageInput{QueueUrl: url})
 	s.check(err)
@@ -152,7 +152,7 @@ func (s *shop) empty(url *string) {
 }
 
 // letter holds a message to be a dead letter of a resource for a reason.
-func (s *shop) letter(m sqstypes.Message, source, body, words string) {
+func (s *market) letter(m sqstypes.Message, source, body, words string) {
 	s.Helper()
 	said := map[string]string{}
 	for k, v := range m.MessageAttributes {
@@ -169,7 +169,7 @@ func (s *shop) letter(m sqstypes.Message, source, body, words string) {
 const cut = "Order.total: the bytes end within double"
 
 func TestContractsOfQueues(t *testing.T) {
-	s := newShop(t, need(t), "444444444501")
+	s := newMarket(t, need(t), "444444444501")
 	ctx := t.Context()
 	dead := s.queue("dead", nil)
 	redrive := map[string]string{"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":5}`, s.queueARN("dead"))}
@@ -261,7 +261,7 @@ func TestContractsOfQueues(t *testing.T) {
 }
 
 func TestContractsOfTopics(t *testing.T) {
-	s := newShop(t, need(t), "444444444502")
+	s := newMarket(t, need(t), "444444444502")
 	ctx := t.Context()
 	topic := func(name string, tags ...string) *string {
 		t.Helper()
@@ -341,7 +341,7 @@ func TestContractsOfTopics(t *testing.T) {
 }
 
 func TestContractsOfStreams(t *testing.T) {
-	s := newShop(t, need(t), "444444444503")
+	s := newMarket(t, need(t), "444444444503")
 	ctx := t.Context()
 	dead := s.queue("dead", nil)
 	stream := func(name string, tags ...string) (n *string, arn string) {
@@ -396,7 +396,7 @@ func TestContractsOfStreams(t *testing.T) {
 }
 
 func TestContractsOfBuses(t *testing.T) {
-	s := newShop(t, need(t), "444444444504")
+	s := newMarket(t, need(t), "444444444504")
 	ctx := t.Context()
 	dead, heard := s.queue("dead", nil), s.queue("heard", nil)
 	bus := func(name string, letters string, tags ...string) string {
@@ -514,7 +514,7 @@ type usage struct {
 	}
 }
 
-func (s *shop) usage() (u usage) {
+func (s *market) usage() (u usage) {
 	s.Helper()
 	req, err := http.NewRequest(http.MethodGet, s.url+"/_dhow/schema/usage?schema=shop/order", nil)
 	s.check(err)
@@ -539,7 +539,7 @@ func TestContractsUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.stop() })
-	s := newShop(t, p, "444444444505")
+	s := newMarket(t, p, "444444444505")
 	ctx, address := t.Context(), p.address()
 	q := s.queue("orders", nil, "dhow:schema", "shop/order@1")
 	tag := func(schema string) {
