@@ -208,6 +208,48 @@ func TestPlain(t *testing.T) {
 	}
 }
 
+// TestOtherFormats checks messages of Protobuf and of JSON Schema.
+func TestOtherFormats(t *testing.T) {
+	f := newFixture(t, nil)
+	make := func(name string, format contract.Format, text string) {
+		_, v, err := f.registry.CreateSchema(f.ctx, registry.Schema{Scope: here, Registry: "shop", Name: name, Format: format, Level: contract.None}, &registry.Definition{Text: text})
+		f.must(err)
+		f.versions = append(f.versions, v)
+	}
+	make("proto", contract.Protobuf, `syntax = "proto3"; message Z { string id = 1; } message A { int64 n = 1; }`) // 3
+	make("json", contract.JSON, `{"type":"object","properties":{"id":{"type":"string"}},"required":["id"]}`)       // 4
+	z, a := []byte{10, 1, 'a'}, []byte{8, 1}
+	named := func(schema, body string) wire.Message {
+		return textBody(body, "dataschema", schema, "dataschemaversion", "1.0.0")
+	}
+	for _, c := range []struct {
+		schema, name, want string
+		m                  wire.Message
+	}{
+		{"proto", "Confluent, the first message", "", binaryBody(f.confluent(3, append([]byte{0}, z...)))},
+		{"proto", "Confluent, the second", "", binaryBody(f.confluent(3, append([]byte{2, 2}, a...)))},
+		{"proto", "Confluent, the other's bytes", "Z.id", binaryBody(f.confluent(3, append([]byte{0}, a...)))},
+		{"proto", "Glue, the second by name", "", binaryBody(f.glue(3, append([]byte{1}, z...)))},
+		{"proto", "Glue, the other's bytes", "A.n", binaryBody(f.glue(3, append([]byte{0}, z...)))},
+		{"proto", "Glue, no such message", "does not begin with the number", binaryBody(f.glue(3, append([]byte{2}, z...)))},
+		{"proto", "Glue, nothing", "does not begin with the number", binaryBody(f.glue(3, nil))},
+		{"proto", "no header", "", binaryBody(z)},
+		{"proto", "JSON", "send it in binary", named("shop/proto", `{"id":"a"}`)},
+		{"json", "named", "", named("shop/json", `{"id":"a"}`)},
+		{"json", "named, bad", "id", named("shop/json", `{"id":1}`)},
+		{"json", "no name", "", textBody(`{"id":"a"}`)},
+		{"json", "no name, bad", "does not say which version", textBody(`{"name":"a"}`)},
+		{"json", "Glue", "", binaryBody(f.glue(4, []byte(`{"id":"a"}`)))},
+		{"json", "Glue, bad", "id", binaryBody(f.glue(4, []byte(`{}`)))},
+		{"json", "Confluent in base64", "", textBody(b64(f.confluent(4, []byte(`{"id":"a"}`))))},
+	} {
+		v := f.check(queue(SchemaTag, "shop/"+c.schema), c.m)
+		if c.want == "" && v.Err != nil || c.want != "" && (v.Err == nil || !strings.Contains(v.Err.Error(), c.want)) {
+			t.Errorf("%s, %s: %v, want %q", c.schema, c.name, v.Err, c.want)
+		}
+	}
+}
+
 // TestModes compares the modes on a message that is refused.
 func TestModes(t *testing.T) {
 	const dead = "arn:aws:sqs:eu-west-1:123456789012:dead"

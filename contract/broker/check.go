@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"encoding/binary"
 	"errors"
 
 	"github.com/dhowhq/dhow/contract"
@@ -102,26 +103,35 @@ func validateJSON(s contract.Schema, payload []byte) error {
 	return err
 }
 
-// validateProtobuf takes off the list of indexes that Confluent's form has
-// before a payload.
+// protobufSchema is what schemas of Protobuf are besides.
+type protobufSchema interface {
+	ValidateMessage(indexes []int, payload []byte) error
+	GlueIndexes(number uint64) (indexes []int, ok bool)
+}
+
+// validateProtobuf takes off what Confluent's and Glue's forms have before a
+// payload: which message of the schema it is.
 func validateProtobuf(s contract.Schema, d wire.Decoded) error {
 	if d.JSON {
-		return errors.New("it is JSON, which is not checked against schemas of its format: send it in binary")
+		return errors.New("it is JSON, which is not checked against schemas of Protobuf: send it in binary")
 	}
-	if d.Form != wire.Confluent {
+	p, ok := s.(protobufSchema)
+	switch {
+	case !ok:
+		return errors.New("schemas of Protobuf are not known")
+	case d.Form == wire.Confluent:
+		indexes, rest, err := wire.SplitIndexes(nil, d.Payload)
+		if err != nil {
+			return err
+		}
+		return p.ValidateMessage(indexes, rest)
+	case d.Form != wire.Glue:
 		return s.Validate(d.Payload)
 	}
-	indexes, rest, err := wire.SplitIndexes(nil, d.Payload)
-	if err != nil {
-		return err
+	number, n := binary.Uvarint(d.Payload)
+	indexes, ok := p.GlueIndexes(number)
+	if n <= 0 || !ok {
+		return errors.New("it does not begin with the number of one of the schema's messages, as Glue's form of Protobuf does")
 	}
-	if of, ok := s.(interface {
-		ValidateMessage(indexes []int, payload []byte) error
-	}); ok {
-		return of.ValidateMessage(indexes, rest)
-	}
-	if len(indexes) != 1 || indexes[0] != 0 {
-		return errors.New("it is not the first message of the schema's file, and only that is checked")
-	}
-	return s.Validate(rest)
+	return p.ValidateMessage(indexes, d.Payload[n:])
 }

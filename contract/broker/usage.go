@@ -23,9 +23,9 @@ type Usage struct {
 	cluster.Scope // of the schema
 	Registry      string
 	Schema        string
-	Version       string `json:",omitempty"` // semantic version; "" of messages that were of none that there is
-	Number        int64  `json:",omitempty"` // of the version; 0 where Version is ""
-	ID            string `json:",omitempty"` // UUID of the version
+	Version       string // semantic version; "" of messages that were of none that there is
+	Number        int64  // of the version; 0 where Version is ""
+	ID            string // UUID of the version, "" where Version is
 	Resource      string // ARN
 	Sender        string // ARN of a user or role, or of the topic or rule that was delivered for; OtherSenders
 	Accepted      int64  // messages of the schema
