@@ -99,7 +99,9 @@ func (s *market) text(version int, payload []byte) *string {
 	return aws.String(base64.StdEncoding.EncodeToString(s.order(version, payload)))
 }
 
-func (s *market) queueARN(name string) string { return "arn:aws:sqs:us-east-1:" + s.account + ":" + name }
+func (s *market) queueARN(name string) string {
+	return "arn:aws:sqs:us-east-1:" + s.account + ":" + name
+}
 
 // queue makes a queue; tags are in turns key and value.
 func (s *market) queue(name string, attributes map[string]string, tags ...string) *string {
@@ -211,6 +213,25 @@ func TestContractsOfQueues(t *testing.T) {
 	if *m.MessageId != *sent.MessageId || aws.ToString(m.MessageAttributes["color"].StringValue) != "red" {
 		t.Errorf("the dead letter is %s %v, sent was %s", *m.MessageId, m.MessageAttributes, *sent.MessageId)
 	}
+	s.empty(d)
+
+	// What comes back from a dead-letter queue is checked too: what is not of the
+	// schema goes to that queue's end, and says so still.
+	_, err = s.sqs.TagQueue(ctx, &sqs.TagQueueInput{QueueUrl: d, Tags: map[string]string{"dhow:schema": "shop/order@1.0"}})
+	s.check(err)
+	for _, body := range []*string{s.text(1, order11), aws.String("hello")} {
+		_, err = s.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: d, MessageBody: body})
+		s.check(err)
+	}
+	_, err = s.sqs.TagQueue(ctx, &sqs.TagQueueInput{QueueUrl: d, Tags: map[string]string{"dhow:schema": "shop/order@1"}})
+	s.check(err)
+	_, err = s.sqs.StartMessageMoveTask(ctx, &sqs.StartMessageMoveTaskInput{SourceArn: aws.String(s.queueARN("dead"))})
+	s.check(err)
+	if m := s.take(d); *m.Body != *s.text(1, order11) || len(m.MessageAttributes) != 0 || m.Attributes["DeadLetterQueueSourceArn"] != "" {
+		t.Errorf("moved back: %s %v %v", *m.Body, m.MessageAttributes, m.Attributes)
+	}
+	s.letter(s.take(dead), s.queueARN("letters"), "hello", "name the version by a header")
+	s.empty(dead)
 	s.empty(d)
 	_, err = s.sqs.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: d, Attributes: map[string]string{"RedrivePolicy": ""}})
 	s.refused(err, "InvalidParameterValue", "has no dead-letter queue")

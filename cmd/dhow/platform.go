@@ -204,7 +204,10 @@ func (p *platform) assemble(ctx context.Context) (err error) {
 		Default: cluster.Scope{Account: p.cmd.Account, Region: p.cmd.Region}}); err != nil {
 		return err
 	}
-	p.queues = queue.New(queue.Config{DB: p.db, Journal: p.journal, Log: p.log})
+	p.queues = queue.New(queue.Config{DB: p.db, Journal: p.journal, Log: p.log,
+		Admit: func(from string, to *queue.Definition, m *queue.Message) error {
+			return p.queueGate().Readmit(from, to, m)
+		}})
 	p.schemas = registry.New(registry.Config{DB: p.db, Log: p.log, Guard: func(ctx context.Context, v registry.Version) error { return p.broker.Guard(ctx, v) }})
 	p.broker = broker.New(p.brokerConfig())
 	p.metrics.watchContracts(p.broker)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"unsafe"
 
 	"github.com/dhowhq/dhow/contract/broker"
@@ -64,6 +65,34 @@ func (g Gate) Send(ctx context.Context, q *queue.Queue, by broker.Sender, messag
 		out[of[i]] = sent[i]
 	}
 	return out, err
+}
+
+// Readmit is a queue.Config.Admit: it holds what comes back to a queue to its
+// schema. A message that is one of it at last ceases to say why it was not.
+func (g Gate) Readmit(from string, to *queue.Definition, m *queue.Message) error {
+	var err error
+	if g.Contracts != nil && broker.Tagged(to.Tags) {
+		err = g.Contracts.Check(context.Background(), target(to), content(m), broker.Sender{Name: from, Service: true}).Err
+	}
+	refused := m.Attributes["ERROR_CODE"].String == broker.Code
+	if err == nil && !refused {
+		return nil
+	}
+	attributes := maps.Clone(m.Attributes)
+	if attributes == nil {
+		attributes = map[string]queue.Attribute{}
+	}
+	d := broker.Dead{From: target(to).Resource, Why: err}
+	if err == nil {
+		d.Why = &broker.Refusal{} // whose names are taken away
+	}
+	for name, s := range d.Explain() {
+		if attributes[name] = (queue.Attribute{Type: "String", String: s}); err == nil {
+			delete(attributes, name)
+		}
+	}
+	m.Attributes = attributes
+	return err
 }
 
 // bury sends a message to a dead-letter queue. What is wrong with the message is
