@@ -1,13 +1,16 @@
 package test
 
 import (
+	"crypto/md5"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -378,6 +381,7 @@ func TestContractsOfStreams(t *testing.T) {
 	}
 
 	a, arn := stream("orders", "dhow:schema", "shop/order@1")
+	aggregates, _ := stream("aggregates", "dhow:schema", "shop/order@1")
 	_, err := s.kinesis.PutRecord(ctx, &kinesis.PutRecordInput{StreamName: a, PartitionKey: aws.String("k"), Data: s.order(0, order10)})
 	s.check(err)
 	_, err = s.kinesis.PutRecord(ctx, &kinesis.PutRecordInput{StreamName: a, PartitionKey: aws.String("k"), Data: s.order(1, order10)})
@@ -388,6 +392,15 @@ func TestContractsOfStreams(t *testing.T) {
 	s.check(err)
 	if *out.FailedRecordCount != 0 {
 		t.Errorf("%+v", out.Records)
+	}
+	// Aggregates of the Kinesis Producer Library are looked into.
+	for words, records := range map[string][][]byte{"": {s.order(0, order10), s.order(1, order11)}, cut: {s.order(0, order10), s.order(1, order10)}} {
+		_, err = s.kinesis.PutRecord(ctx, &kinesis.PutRecordInput{StreamName: aggregates, PartitionKey: aws.String("k"), Data: aggregate(records...)})
+		if words == "" {
+			s.check(err)
+		} else {
+			s.refused(err, "InvalidArgumentException", words)
+		}
 	}
 	follow(t, s.kinesis, *a, 3, func(_ string, r kintypes.Record) {
 		if string(r.Data) != string(s.order(0, order10)) && string(r.Data) != string(order11) {
@@ -414,6 +427,19 @@ func TestContractsOfStreams(t *testing.T) {
 	s.check(err)
 	_, err = s.kinesis.PutRecord(ctx, &kinesis.PutRecordInput{StreamName: a, PartitionKey: aws.String("k"), Data: []byte("hello")})
 	s.check(err)
+}
+
+// aggregate is a record of the Kinesis Producer Library with several in it.
+func aggregate(records ...[]byte) []byte {
+	field := func(to []byte, tag byte, b []byte) []byte {
+		return append(binary.AppendUvarint(append(to, tag), uint64(len(b))), b...)
+	}
+	m := field(nil, 1<<3|2, []byte("k"))
+	for _, r := range records {
+		m = field(m, 3<<3|2, field([]byte{1 << 3, 0}, 3<<3|2, r))
+	}
+	sum := md5.Sum(m)
+	return slices.Concat([]byte{0xF3, 0x89, 0x9A, 0xC2}, m, sum[:])
 }
 
 func TestContractsOfBuses(t *testing.T) {

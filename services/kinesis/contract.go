@@ -114,7 +114,12 @@ func (r *Refused) Error() string {
 func (g Gate) screen(ctx context.Context, t broker.Target, by broker.Sender, entries []stream.Entry) (verdicts []broker.Verdict, bad int, err error) {
 	verdicts, refused := make([]broker.Verdict, len(entries)), &Refused{Of: len(entries)}
 	for i := range entries {
-		v := g.Contracts.Check(ctx, t, wire.Message{Body: entries[i].Data}, by)
+		var v broker.Verdict
+		for _, data := range split(entries[i].Data) {
+			if v = g.Contracts.Check(ctx, t, wire.Message{Body: data}, by); v.Err != nil {
+				break
+			}
+		}
 		verdicts[i] = v
 		var denied *broker.Denied
 		switch {
