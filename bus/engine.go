@@ -58,6 +58,10 @@ type Config struct {
 	Targets map[string]Target
 	// DeadLetter sends a message to the queue of that ARN.
 	DeadLetter func(ctx context.Context, queue string, body []byte, attributes map[string]string) error
+	// Admit decides whether a bus takes an event that a rule of that ARN, of
+	// another bus, sends to it; without an error what is not taken is seen to.
+	// Errors are told apart as package delivery says. nil takes all.
+	Admit func(ctx context.Context, b *Bus, event []byte, ruleARN string) (taken bool, err error)
 	// HTTP makes the calls of API destinations and functions; nil is a client
 	// that refuses addresses which instances find metadata at.
 	HTTP http.RoundTripper

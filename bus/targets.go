@@ -61,6 +61,11 @@ func (b busTarget) Send(ctx context.Context, d Delivery) error {
 	if !bus.Admits(d.Account, head.Source, head.DetailType) {
 		return delivery.Permanent(CodeNoPermissions, "the policy of %s does not let account %s put events", *d.Target.Arn, d.Account)
 	}
+	if admit := b.e.cfg.Admit; admit != nil {
+		if taken, err := admit(ctx, &bus, d.Event, d.RuleARN); !taken {
+			return err
+		}
+	}
 	ev := Event{Bus: to, Name: name, JSON: d.Event, Ingested: now(), Hops: d.Hops + 1, Trace: d.Trace}
 	if to.Region != d.Region {
 		ev.JSON = bytes.Replace(d.Event, []byte(`"id":"`+d.EventID+`"`), []byte(`"id":"`+cluster.NewUUID()+`"`), 1)

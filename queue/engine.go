@@ -22,6 +22,10 @@ type Config struct {
 	DB      *store.DB
 	Journal journal.Journal
 	Log     *slog.Logger // nil is slog.Default()
+	// Admit is asked for each message that a message move task takes from the
+	// queue of an ARN to another one, and may change its attributes. What it
+	// refuses goes to the end of the queue that it is in. nil admits all.
+	Admit func(from string, to *Definition, m *Message) error
 }
 
 // Engine owns the queues of a process. Its calls work while Run runs and this

@@ -254,13 +254,18 @@ func (r *mover) step(ctx context.Context) (status, failure string) {
 }
 
 func (r *mover) target(p *payload) (*Queue, error) {
-	switch {
-	case r.Destination != "":
-		return r.e.QueueByARN(r.Destination)
-	case p.deadLetterOf == "":
+	arn := r.Destination
+	if arn == "" {
+		arn = p.deadLetterOf
+	}
+	if arn == "" {
 		return nil, errNoSource
 	}
-	return r.e.QueueByARN(p.deadLetterOf)
+	to, err := r.e.QueueByARN(arn)
+	if err == nil && r.e.cfg.Admit != nil && r.e.cfg.Admit(r.Source, &to.Definition, &p.Message) != nil {
+		return r.e.QueueByARN(r.Source)
+	}
+	return to, err
 }
 
 func (r *mover) pause(ctx context.Context, d time.Duration) {

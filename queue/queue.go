@@ -28,6 +28,8 @@ type Message struct {
 	Dedup      string               // MessageDeduplicationId, FIFO only; "" takes the body's hash if the queue says so
 	Delay      *time.Duration       // nil takes the queue's; FIFO queues take nothing else
 	Sender     string               // SenderId: who sent it, for the receiver's eyes
+
+	deadLetterOf string // of Bury
 }
 
 // Attribute is a user's message attribute. Type is String, Number or Binary,

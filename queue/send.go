@@ -108,7 +108,7 @@ func (s *state) prepare(d *Definition, m *Message, now int64) outgoing {
 		delay = m.Delay.Milliseconds()
 	}
 	o.visible += delay
-	p := payload{Message: *m}
+	p := payload{Message: *m, deadLetterOf: m.deadLetterOf}
 	if d.FIFO {
 		if p.Dedup == "" {
 			sum := sha256.Sum256([]byte(m.Body))

@@ -240,12 +240,15 @@ func (s *state) accept(ctx context.Context, own, d *Definition, c *cargo, why by
 	for i := range c.seqs {
 		p := c.sent[i]
 		o := outgoing{header: header{sent: now, id: c.head[i].id, group: c.head[i].group}, sent: &results[i]}
-		if p.deadLetterOf = ""; why == forDead {
+		switch {
+		case why == forDead:
 			p.deadLetterOf = d.ARN()
 			if own.FIFO {
 				p.Dedup = formatUUID(o.id) // "Configuring a dead-letter queue redrive": ids must not meet there
 			}
-		} else {
+		case own.ID == d.ID: // it was not admitted where it came from
+		default:
+			p.deadLetterOf = ""
 			newUUID(&o.id)
 		}
 		if why == forDead && !own.FIFO {

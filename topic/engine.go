@@ -26,6 +26,10 @@ type QueueMessage struct {
 	Group      string      // MessageGroupId, "" for none
 	Dedup      string      // of FIFO queues
 	Trace      string      // AWSTraceHeader
+	// Unchecked says that it is no publication on its way to a subscriber, but a
+	// confirmation, or a dead letter: then Why is set.
+	Unchecked bool
+	Why       *delivery.Failure
 }
 
 // Config is what the platform tells the engine.

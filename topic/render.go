@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/dhowhq/dhow/bus/delivery"
 )
 
 // The types of messages that subscribers get.
@@ -30,6 +32,7 @@ type letter struct {
 	text      string // the body for the protocol
 	signature string
 	certURL   string
+	why       *delivery.Failure // of a dead letter
 }
 
 // kind is the letter's Type.

@@ -108,7 +108,7 @@ func (e *Engine) toQueue(ctx context.Context, queueARN string, l *letter) error 
 	if e.cfg.Queue == nil {
 		return delivery.Permanent("", "there are no queues")
 	}
-	m := QueueMessage{Topic: l.topicARN, Body: l.text, Trace: l.Trace, Group: l.Group}
+	m := QueueMessage{Topic: l.topicARN, Body: l.text, Trace: l.Trace, Group: l.Group, Unchecked: l.why != nil || l.kind() != notification, Why: l.why}
 	if strings.HasSuffix(queueARN, ".fifo") {
 		m.Dedup = replayDedup(l.Message)
 	}
@@ -227,7 +227,7 @@ func (e *Engine) bury(ctx context.Context, d delivery.Message, f delivery.Failur
 	if err != nil {
 		return err
 	}
-	l.text = msg.bodyFor(m.Protocol)
+	l.text, l.why = msg.bodyFor(m.Protocol), &f
 	err = e.toQueue(ctx, queue, l)
 	var told *delivery.Error
 	if errors.As(err, &told) && told.Permanent {

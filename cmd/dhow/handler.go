@@ -32,10 +32,10 @@ func (p *platform) services() []awsapi.Service {
 		{Model: "ecr", API: ecr.New(ecr.Config{Images: p.images})},
 		{Model: "elbv2", API: elbv2.New(elbv2.Config{DB: p.db, Engine: p.balancer, Log: p.log, EnsureVPC: p.ensureVPC, Instance: p.hasInstance})},
 		{Model: "logs", API: logs.New(logs.Config{Store: p.logstore, DB: p.db})},
-		{Model: "kinesis", API: kinesis.New(kinesis.Config{Engine: p.streams, DB: p.db})},
-		{Model: "events", API: events.New(events.Config{DB: p.db, Engine: p.bus, Log: p.log})},
-		sqs.Service(sqs.Config{Queues: p.queues}),
-		sns.Service(sns.Config{DB: p.db, Engine: p.topics}),
+		{Model: "kinesis", API: kinesis.New(kinesis.Config{Engine: p.streams, DB: p.db, Contracts: p.broker, Bury: p.queueGate().Bury})},
+		{Model: "events", API: events.New(events.Config{DB: p.db, Engine: p.bus, Log: p.log, Gate: p.busGate()})},
+		sqs.Service(sqs.Config{Queues: p.queues, Contracts: p.broker}),
+		sns.Service(sns.Config{DB: p.db, Engine: p.topics, Contracts: p.broker, Bury: p.queueGate().Bury}),
 		glue.Service(glue.Config{Engine: p.schemas}),
 		{Model: "sts", API: sts.New()},
 		{Model: "ec2", API: ec2.New(ec2.Config{DB: p.db, EnsureVPC: p.ensureVPC})},
@@ -53,6 +53,7 @@ func (p *platform) handler() http.Handler {
 	own.Handle("GET /_dhow/metrics", promhttp.HandlerFor(p.metrics.registry, promhttp.HandlerOpts{}))
 	own.Handle("GET /_dhow/events", p.outlet)
 	own.HandleFunc("GET /_dhow/tasks", p.listTasks)
+	own.HandleFunc("GET /_dhow/schema/usage", p.showUsage)
 	own.HandleFunc("POST /_dhow/reset", p.reset)
 	own.HandleFunc("GET /_dhow/outbox", p.showOutbox)
 	own.HandleFunc("POST /_dhow/outbox/optout/{number}", p.optOut)

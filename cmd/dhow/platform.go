@@ -17,6 +17,7 @@ import (
 	"github.com/dhowhq/dhow/bus"
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/cluster/outlet"
+	"github.com/dhowhq/dhow/contract/broker"
 	"github.com/dhowhq/dhow/contract/registry"
 	"github.com/dhowhq/dhow/deploy"
 	"github.com/dhowhq/dhow/identity"
@@ -55,6 +56,7 @@ type platform struct {
 	ecs      *ecs.API
 	topics   *topic.Engine
 	schemas  *registry.Engine
+	broker   *broker.Engine
 	identity identity.Node
 	auth     identity.Open
 	cidr     netip.Prefix // of the default VPCs
@@ -202,14 +204,19 @@ func (p *platform) assemble(ctx context.Context) (err error) {
 		Default: cluster.Scope{Account: p.cmd.Account, Region: p.cmd.Region}}); err != nil {
 		return err
 	}
-	p.queues = queue.New(queue.Config{DB: p.db, Journal: p.journal, Log: p.log})
-	p.schemas = registry.New(registry.Config{DB: p.db, Log: p.log})
+	p.queues = queue.New(queue.Config{DB: p.db, Journal: p.journal, Log: p.log,
+		Admit: func(from string, to *queue.Definition, m *queue.Message) error {
+			return p.queueGate().Readmit(from, to, m)
+		}})
+	p.schemas = registry.New(registry.Config{DB: p.db, Log: p.log, Guard: func(ctx context.Context, v registry.Version) error { return p.broker.Guard(ctx, v) }})
+	p.broker = broker.New(p.brokerConfig())
+	p.metrics.watchContracts(p.broker)
 	p.streams = stream.New(stream.Config{DB: p.db, Journal: p.journal, Log: p.log})
 	p.ecs = ecs.New(ecs.Config{DB: p.db, Log: p.log, TargetGroup: p.balancer.TargetGroup, DefaultCIDR: p.cidr})
 	if p.topics, err = topic.New(p.topicConfig()); err != nil {
 		return err
 	}
-	if p.bus, err = bus.New(bus.Config{DB: p.db, Journal: p.journal, Log: p.log, Targets: p.targets(), DeadLetter: queueTarget{p.queues}.deadLetter}); err != nil {
+	if p.bus, err = bus.New(bus.Config{DB: p.db, Journal: p.journal, Log: p.log, Targets: p.targets(), DeadLetter: queueTarget{p.queueGate()}.deadLetter, Admit: p.admit}); err != nil {
 		return err
 	}
 	p.outlet.Subscribe("event buses", p.bus.TakePlatform)
@@ -254,6 +261,7 @@ func (p *platform) serve(ctx context.Context) error {
 	p.spawn("queues", func() error { return p.queues.Run(run) })
 	p.spawn("topics", func() error { return p.topics.Run(run) })
 	p.spawn("schemas", func() error { return p.schemas.Run(run) })
+	p.spawn("contracts", func() error { return p.broker.Run(run) })
 	p.spawn("store and journal", func() error {
 		select {
 		case err := <-p.db.Failed():
@@ -326,6 +334,9 @@ func (p *platform) close() {
 	p.work.Wait()
 	if p.topics != nil {
 		p.topics.Close()
+	}
+	if p.broker != nil {
+		p.broker.Close()
 	}
 	if p.schemas != nil {
 		p.schemas.Close()

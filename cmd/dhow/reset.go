@@ -60,6 +60,9 @@ func (p *platform) empty(ctx context.Context, account string) error {
 	if err := p.schemas.Reset(ctx, account); err != nil {
 		return fmt.Errorf("schemas: %w", err)
 	}
+	if err := p.broker.Reset(ctx, account); err != nil {
+		return fmt.Errorf("use of schemas: %w", err)
+	}
 	prefix := account + "/"
 	if err := p.removeBalancers(ctx, prefix); err != nil {
 		return fmt.Errorf("load balancers: %w", err)

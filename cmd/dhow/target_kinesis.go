@@ -14,11 +14,12 @@ import (
 	"github.com/dhowhq/dhow/bus/input"
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/internal/arn"
+	"github.com/dhowhq/dhow/services/kinesis"
 	"github.com/dhowhq/dhow/stream"
 )
 
 // streamTarget is a Kinesis stream.
-type streamTarget struct{ streams *stream.Engine }
+type streamTarget struct{ gate kinesis.Gate }
 
 func streamOf(s string) (ref stream.Ref, err error) {
 	a, err := arn.Parse(s)
@@ -55,9 +56,12 @@ func (s streamTarget) Send(ctx context.Context, d bus.Delivery) error {
 	if err != nil {
 		return &delivery.Error{Code: bus.CodeInput, Permanent: true, Err: err}
 	}
-	placed, err := s.streams.Put(ctx, ref, stream.Entry{PartitionKey: key, Data: d.Input})
+	placed, err := s.gate.Put(ctx, ref, ruleMessenger(d).sender(), stream.Entry{PartitionKey: key, Data: d.Input})
 	if err == nil {
 		err = placed[0].Err
+	}
+	if refused := notOfSchema(err); refused != nil {
+		return refused
 	}
 	var told *stream.Error
 	switch {
@@ -78,7 +82,7 @@ func (s streamTarget) Send(ctx context.Context, d bus.Delivery) error {
 // refused says why a stream does not take a rule's records. Of one that is not
 // there Put says more.
 func (s streamTarget) refused(ref stream.Ref, d bus.Delivery) error {
-	row, err := s.streams.Describe(ref)
+	row, err := s.gate.Streams.Describe(ref)
 	if err != nil {
 		return nil
 	}

@@ -9,14 +9,15 @@ import (
 	"github.com/dhowhq/dhow/bus"
 	"github.com/dhowhq/dhow/bus/delivery"
 	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/services/sns"
 	"github.com/dhowhq/dhow/store"
 	"github.com/dhowhq/dhow/topic"
 )
 
 // topicTarget is a topic.
 type topicTarget struct {
-	topics *topic.Engine
-	db     *store.DB
+	gate sns.Gate
+	db   *store.DB
 }
 
 // Check implements bus.Target.
@@ -26,10 +27,21 @@ func (topicTarget) Check(cluster.Scope, types.Target) error { return nil }
 // refuse their events.
 func (t topicTarget) Send(ctx context.Context, d bus.Delivery) error {
 	arn := *d.Target.Arn
-	if err := t.refused(d); err != nil {
+	row, ok := t.find(arn)
+	if !ok {
+		return delivery.Permanent(bus.CodeNoResource, "the topic %s does not exist", arn)
+	}
+	by := ruleMessenger(d)
+	if err := by.refused(receiver{row.Account, row.ARN(), row.Policy, "sns:Publish"}); err != nil {
 		return &delivery.Error{Code: bus.CodeNoPermissions, Permanent: true, Err: err}
 	}
-	_, err := t.topics.Publish(ctx, arn, topic.Message{Body: string(d.Input), Trace: d.Trace})
+	out, err := t.gate.Publish(ctx, &row, by.sender(), topic.Message{Body: string(d.Input), Trace: d.Trace})
+	if err == nil {
+		err = out[0].Err
+	}
+	if refused := notOfSchema(err); refused != nil {
+		return refused
+	}
 	switch {
 	case errors.Is(err, topic.ErrNoTopic):
 		return delivery.Permanent(bus.CodeNoResource, "the topic %s does not exist", arn)
@@ -39,17 +51,12 @@ func (t topicTarget) Send(ctx context.Context, d bus.Delivery) error {
 	return err
 }
 
-// refused says why a topic does not take what a rule publishes. Of one that is
-// not there Publish says more.
-func (t topicTarget) refused(d bus.Delivery) error {
-	s, name, _, ok := topic.ParseARN(*d.Target.Arn)
-	if !ok {
-		return nil
+// find returns the topic of an ARN.
+func (t topicTarget) find(arn string) (row topic.Topic, ok bool) {
+	s, name, id, ok := topic.ParseARN(arn)
+	if !ok || id != "" {
+		return row, false
 	}
-	var row topic.Topic
 	t.db.View(func(r store.Reader) error { row, ok = topic.Find(r, s, name); return nil })
-	if !ok {
-		return nil
-	}
-	return ruleMessenger(d).refused(receiver{row.Account, row.ARN(), row.Policy, "sns:Publish"})
+	return row, ok
 }

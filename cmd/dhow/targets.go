@@ -16,16 +16,17 @@ import (
 	"github.com/dhowhq/dhow/internal/arn"
 	"github.com/dhowhq/dhow/logstore"
 	"github.com/dhowhq/dhow/queue"
+	"github.com/dhowhq/dhow/services/sqs"
 )
 
 // targets are the kinds of targets that rules may have, besides the bus's own.
 func (p *platform) targets() map[string]bus.Target {
 	return map[string]bus.Target{
-		"sqs":     queueTarget{p.queues},
+		"sqs":     queueTarget{p.queueGate()},
 		"ecs":     taskTarget{p.ecs},
-		"kinesis": streamTarget{p.streams},
+		"kinesis": streamTarget{p.streamGate()},
 		"logs":    groupTarget{p.logstore},
-		"sns":     topicTarget{p.topics, p.db},
+		"sns":     topicTarget{p.topicGate(), p.db},
 	}
 }
 
@@ -37,7 +38,7 @@ func text(s *string) string {
 }
 
 // queueTarget is a queue.
-type queueTarget struct{ queues *queue.Engine }
+type queueTarget struct{ gate sqs.Gate }
 
 // Check implements bus.Target.
 func (queueTarget) Check(cluster.Scope, types.Target) error { return nil }
@@ -48,7 +49,7 @@ func (q queueTarget) Send(ctx context.Context, d bus.Delivery) error {
 	if d.Target.SqsParameters != nil {
 		m.Group = text(d.Target.SqsParameters.MessageGroupId)
 	}
-	return q.post(ctx, *d.Target.Arn, ruleMessenger(d), m)
+	return q.post(ctx, *d.Target.Arn, ruleMessenger(d), m, true)
 }
 
 // deadLetter is bus.Config.DeadLetter.
@@ -65,7 +66,7 @@ func (q queueTarget) deadLetter(ctx context.Context, to string, body []byte, att
 	if strings.HasSuffix(to, ".fifo") {
 		m.Group = "dead-letters"
 	}
-	return q.post(ctx, to, messenger{service: eventsService, source: attributes["RULE_ARN"]}, m)
+	return q.post(ctx, to, messenger{service: eventsService, source: attributes["RULE_ARN"]}, m, false)
 }
 
 // eventsService is how policies name EventBridge.
@@ -76,17 +77,26 @@ func ruleMessenger(d bus.Delivery) messenger {
 	return messenger{eventsService, d.RuleARN, text(d.Target.RoleArn)}
 }
 
-func (q queueTarget) post(ctx context.Context, arn string, by messenger, m queue.Message) error {
-	to, err := q.queues.QueueByARN(arn)
+// post sends to a queue, whatever its schema says if it is not to be checked: a
+// dead letter is not.
+func (q queueTarget) post(ctx context.Context, arn string, by messenger, m queue.Message, check bool) error {
+	to, err := q.gate.Queues.QueueByARN(arn)
 	if err != nil {
 		return delivery.Permanent(bus.CodeNoResource, "the queue %s does not exist", arn)
 	}
 	if err := by.refused(queueReceiver(&to.Definition)); err != nil {
 		return &delivery.Error{Code: bus.CodeNoPermissions, Permanent: true, Err: err}
 	}
-	sent, err := to.Send(ctx, m)
+	gate := q.gate
+	if !check {
+		gate.Contracts = nil
+	}
+	sent, err := gate.Send(ctx, to, by.sender(), m)
 	if err == nil {
 		err = sent[0].Err
+	}
+	if refused := notOfSchema(err); refused != nil {
+		return refused
 	}
 	switch {
 	case err == nil:

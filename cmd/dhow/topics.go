@@ -16,6 +16,7 @@ import (
 	"github.com/dhowhq/dhow/bus"
 	"github.com/dhowhq/dhow/bus/delivery"
 	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/contract/broker"
 	"github.com/dhowhq/dhow/logstore"
 	"github.com/dhowhq/dhow/queue"
 	"github.com/dhowhq/dhow/store"
@@ -53,9 +54,17 @@ func (p *platform) sendToQueue(ctx context.Context, queueARN string, m topic.Que
 		}
 		out.Attributes[a.Name] = queue.Attribute{Type: a.Type, String: a.Value, Binary: a.Binary}
 	}
-	sent, err := q.Send(ctx, out)
+	gate := p.queueGate()
+	if m.Unchecked {
+		gate.Contracts = nil
+		explain(&out, m.Why)
+	}
+	sent, err := gate.Send(ctx, q, broker.Sender{Name: m.Topic, Service: true}, out)
 	if err == nil {
 		err = sent[0].Err
+	}
+	if refused := notOfSchema(err); refused != nil {
+		return refused
 	}
 	for _, never := range []error{queue.ErrNoQueue, queue.ErrTooLarge, queue.ErrEmpty, queue.ErrCharacters, queue.ErrNoGroup, queue.ErrNoDedup, queue.ErrDedup} {
 		if errors.Is(err, never) {

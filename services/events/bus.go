@@ -67,6 +67,9 @@ func (a *API) CreateEventBus(ctx context.Context, in *eventbridge.CreateEventBus
 	if b.Tags, err = withTags(nil, in.Tags); err != nil {
 		return nil, err
 	}
+	if err := a.checkContract(ctx, &bus.Bus{}, &b); err != nil {
+		return nil, err
+	}
 	err = a.db.Update(ctx, func(tx *store.Tx) error {
 		if _, ok := bus.FindBus(tx, b.Scope, b.Name); ok {
 			return exists("Event bus %s already exists.", b.Name)
@@ -89,7 +92,11 @@ func (a *API) changeBus(ctx context.Context, nameOrARN *string, f func(*bus.Bus)
 		if b.CreatedAt.IsZero() {
 			b.CreatedAt = b.ModifiedAt
 		}
+		before := b
 		if err := f(&b); err != nil {
+			return err
+		}
+		if err := a.checkContract(ctx, &before, &b); err != nil {
 			return err
 		}
 		return bus.Buses.Put(tx, b)

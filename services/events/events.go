@@ -25,6 +25,7 @@ type API struct {
 	db     *store.DB
 	engine *bus.Engine
 	log    *slog.Logger
+	gate   Gate
 }
 
 // Config is what the platform tells the service.
@@ -32,6 +33,7 @@ type Config struct {
 	DB     *store.DB
 	Engine *bus.Engine
 	Log    *slog.Logger
+	Gate   Gate // the zero Gate holds events to no schemas
 }
 
 // New returns the API over the engine.
@@ -39,7 +41,7 @@ func New(c Config) *API {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &API{db: c.DB, engine: c.Engine, log: c.Log}
+	return &API{db: c.DB, engine: c.Engine, log: c.Log, gate: c.Gate}
 }
 
 // page is how many things a list answers at most.

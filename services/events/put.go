@@ -123,7 +123,11 @@ func (a *API) entry(ctx context.Context, e types.PutEventsRequestEntry, now time
 		at = *e.Time
 	}
 	p := bus.Parts{Scope: cluster.Scope{Account: s.Account, Region: to.Region}, ID: id, DetailType: *e.DetailType, Source: *e.Source, Time: at, Resources: e.Resources, Detail: []byte(*e.Detail)}
-	return id, &bus.Event{Bus: to, Name: name, JSON: bus.Render(p), Ingested: now, Trace: trace(ctx, e)}, nil
+	ev := &bus.Event{Bus: to, Name: name, JSON: bus.Render(p), Ingested: now, Trace: trace(ctx, e)}
+	if taken, err := a.gate.Admit(ctx, &b, ev.JSON, p.Detail, caller(ctx)); !taken {
+		return id, nil, wrapContract(err)
+	}
+	return id, ev, nil
 }
 
 // maxTrace is the longest TraceHeader.

@@ -75,6 +75,9 @@ func putRule(ctx context.Context, tx *store.Tx, in *eventbridge.PutRuleInput) (b
 		if rule.Tags, err = withTags(nil, in.Tags); err != nil {
 			return rule, err
 		}
+		if err := checkRuleTags(nil, rule.Tags); err != nil {
+			return rule, err
+		}
 	}
 	if rule.Schedule != old.Schedule || !old.Enabled() || !had {
 		rule.Since = time.Now().UTC()

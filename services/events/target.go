@@ -157,14 +157,22 @@ func (a *API) changeTags(ctx context.Context, arn string, f func(map[string]stri
 		case err != nil:
 			return err
 		case b != nil:
+			before := *b
 			if b.Tags, err = f(b.Tags); err != nil {
+				return err
+			}
+			if err := a.checkContract(ctx, &before, b); err != nil {
 				return err
 			}
 			return bus.Buses.Put(tx, *b)
 		case r.ManagedBy != "":
 			return managed(*r)
 		}
+		before := r.Tags
 		if r.Tags, err = f(r.Tags); err != nil {
+			return err
+		}
+		if err := checkRuleTags(before, r.Tags); err != nil {
 			return err
 		}
 		return bus.Rules.Put(tx, *r)

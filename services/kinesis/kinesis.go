@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/contract/broker"
 	"github.com/dhowhq/dhow/internal/arn"
 	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/journal"
@@ -17,18 +18,23 @@ import (
 
 // API is the service: its exported methods are the operations.
 type API struct {
-	e  *stream.Engine
-	db *store.DB
+	e    *stream.Engine
+	db   *store.DB
+	gate Gate
 }
 
 // Config is what the platform tells the service.
 type Config struct {
-	Engine *stream.Engine
-	DB     *store.DB
+	Engine    *stream.Engine
+	DB        *store.DB
+	Contracts Contracts   // nil holds records to no schemas
+	Bury      broker.Bury // nil: there are no queues
 }
 
 // New returns the API over the engine.
-func New(c Config) *API { return &API{e: c.Engine, db: c.DB} }
+func New(c Config) *API {
+	return &API{e: c.Engine, db: c.DB, gate: Gate{c.Engine, c.Contracts, c.Bury}}
+}
 
 func scope(ctx context.Context) cluster.Scope {
 	c := awsapi.CallFrom(ctx)
@@ -102,6 +108,9 @@ func (a *API) byID(id string) (s stream.Stream, ok bool) {
 // wrap puts the engine's refusals into AWS's exceptions.
 func wrap(err error) error {
 	var e *stream.Error
+	if refused := wrapContract(err); refused != nil {
+		return refused
+	}
 	switch {
 	case err == nil:
 		return nil

@@ -25,7 +25,7 @@ func (a *API) PutRecord(ctx context.Context, in *kinesis.PutRecordInput) (*kines
 			return nil, wrap(err)
 		}
 	}
-	out, err := a.e.Put(ctx, ref, stream.Entry{PartitionKey: *in.PartitionKey, HashKey: key, Data: in.Data})
+	out, err := a.gate.Put(ctx, ref, caller(ctx), stream.Entry{PartitionKey: *in.PartitionKey, HashKey: key, Data: in.Data})
 	if err == nil {
 		err = out[0].Err
 	}
@@ -33,7 +33,7 @@ func (a *API) PutRecord(ctx context.Context, in *kinesis.PutRecordInput) (*kines
 		return nil, wrap(err)
 	}
 	p := out[0]
-	return &kinesis.PutRecordOutput{ShardId: &p.Shard, SequenceNumber: ptr(p.Sequence.String()), EncryptionType: encryption(p.Encrypted)}, nil
+	return &kinesis.PutRecordOutput{ShardId: &p.Shard, SequenceNumber: sequenceOf(&p), EncryptionType: encryption(p.Encrypted)}, nil
 }
 
 func hashKey(s *string) (*stream.HashKey, error) {
@@ -69,7 +69,7 @@ func (a *API) PutRecords(ctx context.Context, in *kinesis.PutRecordsInput) (*kin
 	if size > maxPutBytes {
 		return nil, invalid("Records size exceeds 10 MB limit: the data and partition keys of the request have %d bytes together.", size)
 	}
-	placed, err := a.e.Put(ctx, ref, entries...)
+	placed, err := a.gate.Put(ctx, ref, caller(ctx), entries...)
 	if err != nil {
 		return nil, wrap(err)
 	}
@@ -83,7 +83,7 @@ func (a *API) PutRecords(ctx context.Context, in *kinesis.PutRecordsInput) (*kin
 			continue
 		}
 		encrypted = encrypted || p.Encrypted
-		w.ShardId, w.SequenceNumber = &p.Shard, ptr(p.Sequence.String())
+		w.ShardId, w.SequenceNumber = &p.Shard, sequenceOf(p)
 	}
 	out.EncryptionType = encryption(encrypted)
 	return out, nil

@@ -41,6 +41,9 @@ func (a *API) CreateStream(ctx context.Context, in *kinesis.CreateStreamInput) (
 	}
 	s := stream.Stream{Scope: scope(ctx), Name: *in.StreamName, Mode: mode, Tags: in.Tags,
 		MaxRecordKiB: deref(in.MaxRecordSizeInKiB), WarmMiBps: deref(in.WarmThroughputMiBps)}
+	if err := a.checkContract(ctx, &s, nil); err != nil {
+		return nil, err
+	}
 	return &kinesis.CreateStreamOutput{}, wrap(a.e.Create(ctx, s, int(deref(in.ShardCount))))
 }
 

@@ -92,8 +92,11 @@ func (a *API) RemoveTagsFromStream(ctx context.Context, in *kinesis.RemoveTagsFr
 
 func (a *API) tagStream(ctx context.Context, ref stream.Ref, change func(map[string]string) (map[string]string, error)) error {
 	_, err := a.e.Change(ctx, ref, func(s *stream.Stream) (err error) {
-		s.Tags, err = change(s.Tags)
-		return err
+		before := s.Tags
+		if s.Tags, err = change(before); err != nil {
+			return err
+		}
+		return a.checkContract(ctx, s, before)
 	})
 	return wrap(err)
 }

@@ -40,6 +40,9 @@ func denied(ctx context.Context, action, resource string) error {
 
 // wrap says an error of the engine's in the service's words.
 func wrap(err error) error {
+	if refused := wrapContract(err); refused != nil {
+		return refused
+	}
 	switch {
 	case err == nil:
 		return nil

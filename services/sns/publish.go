@@ -49,7 +49,10 @@ func (a *API) Publish(ctx context.Context, in *sns.PublishInput) (*sns.PublishOu
 	if err != nil {
 		return nil, err
 	}
-	out, err := a.engine.Publish(ctx, t.ARN(), m)
+	out, err := a.gate.Publish(ctx, &t, caller(ctx), m)
+	if err == nil {
+		err = out[0].Err
+	}
 	if err != nil {
 		return nil, wrap(err)
 	}
@@ -139,11 +142,15 @@ func (a *API) PublishBatch(ctx context.Context, in *sns.PublishBatchInput) (*sns
 	if len(good) == 0 {
 		return out, nil
 	}
-	published, err := a.engine.Publish(ctx, t.ARN(), good...)
+	published, err := a.gate.Publish(ctx, &t, caller(ctx), good...)
 	if err != nil {
 		return nil, wrap(err)
 	}
 	for i, p := range published {
+		if p.Err != nil {
+			out.Failed = append(out.Failed, entryError(ids[i], p.Err))
+			continue
+		}
 		out.Successful = append(out.Successful, types.PublishBatchResultEntry{Id: ids[i], MessageId: &p.ID, SequenceNumber: given(p.Sequence)})
 	}
 	return out, nil

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/contract/broker"
 	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/store"
 	"github.com/dhowhq/dhow/topic"
@@ -16,16 +17,21 @@ import (
 type API struct {
 	db     *store.DB
 	engine *topic.Engine
+	gate   Gate
 }
 
 // Config is what the platform tells the service.
 type Config struct {
-	DB     *store.DB
-	Engine *topic.Engine
+	DB        *store.DB
+	Engine    *topic.Engine
+	Contracts Contracts   // nil holds messages to no schemas
+	Bury      broker.Bury // nil: there are no queues
 }
 
 // New returns the API over the engine.
-func New(c Config) *API { return &API{db: c.DB, engine: c.Engine} }
+func New(c Config) *API {
+	return &API{db: c.DB, engine: c.Engine, gate: Gate{c.Engine, c.Contracts, c.Bury}}
+}
 
 // maxBody has room for ten messages in the longest spelling: each byte of them
 // as three, and their attributes.

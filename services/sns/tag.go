@@ -65,7 +65,11 @@ func (a *API) TagResource(ctx context.Context, in *sns.TagResourceInput) (*sns.T
 		if err != nil {
 			return err
 		}
+		before := t.Tags
 		if t.Tags, err = withTags(t.Tags, in.Tags); err != nil {
+			return err
+		}
+		if err := a.checkContract(ctx, &t, before); err != nil {
 			return err
 		}
 		return topic.Topics.Put(tx, t)
@@ -79,9 +83,13 @@ func (a *API) UntagResource(ctx context.Context, in *sns.UntagResourceInput) (*s
 		if err != nil {
 			return err
 		}
+		before := t.Tags
 		t.Tags = maps.Clone(t.Tags)
 		for _, k := range in.TagKeys {
 			delete(t.Tags, k)
+		}
+		if err := a.checkContract(ctx, &t, before); err != nil {
+			return err
 		}
 		return topic.Topics.Put(tx, t)
 	})

@@ -70,6 +70,9 @@ func (a *API) CreateTopic(ctx context.Context, in *sns.CreateTopicInput) (*sns.C
 	if t.Tags, err = withTags(nil, in.Tags); err != nil {
 		return nil, err
 	}
+	if err := a.checkContract(ctx, &t, nil); err != nil {
+		return nil, err
+	}
 	err = a.db.Update(ctx, func(tx *store.Tx) error {
 		if have, ok := topic.Find(tx, t.Scope, t.Name); ok {
 			return sameTopic(&have, &t, in)

@@ -84,7 +84,7 @@ func (a *API) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchInpu
 	if len(messages) == 0 {
 		return out, nil
 	}
-	sent, err := q.Send(ctx, messages...)
+	sent, err := a.gate.Send(ctx, q, caller(ctx), messages...)
 	if err != nil {
 		return nil, wrap(err)
 	}

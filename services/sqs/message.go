@@ -29,7 +29,7 @@ func (a *API) SendMessage(ctx context.Context, in *sqs.SendMessageInput) (*sqs.S
 	if err != nil {
 		return nil, err
 	}
-	sent, err := q.Send(ctx, m)
+	sent, err := a.gate.Send(ctx, q, caller(ctx), m)
 	if err == nil {
 		err = sent[0].Err
 	}
@@ -110,6 +110,9 @@ func sender(ctx context.Context) string {
 
 // wrapSend says why a message was not taken.
 func wrapSend(err error, q *queue.Queue, verb string) error {
+	if refused := wrapContract(err); refused != nil {
+		return refused
+	}
 	switch {
 	case errors.Is(err, queue.ErrTooLarge):
 		return invalidValue(fmt.Sprintf("One or more parameters %s. Reason: Message must be shorter than %d bytes.", verb, q.MaxSize))

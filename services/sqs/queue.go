@@ -34,6 +34,9 @@ func (a *API) CreateQueue(ctx context.Context, in *sqs.CreateQueueInput) (*sqs.C
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
+	if err := a.checkContract(ctx, &queue.Definition{}, &d); err != nil {
+		return nil, err
+	}
 	have, err := a.queues.Create(ctx, d)
 	if errors.Is(err, queue.ErrExists) {
 		err = compare(&have, &d, in.Attributes)
@@ -206,7 +209,13 @@ func (a *API) update(ctx context.Context, queueURL *string, f func(tx *store.Tx,
 	if err != nil {
 		return err
 	}
-	return wrap(a.queues.Update(ctx, q.Scope, q.Name, f))
+	return wrap(a.queues.Update(ctx, q.Scope, q.Name, func(tx *store.Tx, d *queue.Definition) error {
+		before := *d
+		if err := f(tx, d); err != nil {
+			return err
+		}
+		return a.checkContract(ctx, &before, d)
+	}))
 }
 
 func checkTags(tags map[string]string) error {

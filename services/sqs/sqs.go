@@ -15,15 +15,17 @@ import (
 // API is the service: its exported methods are the operations.
 type API struct {
 	queues *queue.Engine
+	gate   Gate
 }
 
 // Config is what the platform tells the service.
 type Config struct {
-	Queues *queue.Engine
+	Queues    *queue.Engine
+	Contracts Contracts // nil holds messages to no schemas
 }
 
 // New returns the API over the engine.
-func New(c Config) *API { return &API{queues: c.Queues} }
+func New(c Config) *API { return &API{queues: c.Queues, gate: Gate(c)} }
 
 // Service is the API as awsapi serves it.
 func Service(c Config) awsapi.Service {

@@ -68,7 +68,7 @@ var rows = []struct {
 	name    string
 	measure func(context.Context, *bench) error
 }{
-	{"ready", measureReady}, {"api", measureAPI}, {"start", measureStart}, {"burst", measureBurst}, {"idle", measureIdle}, {"store", measureStore}, {"send", measureSend}, {"receive", measureReceive}, {"latency", measureLatency}, {"fifo", measureFIFO}, {"kinesis", measureKinesis}, {"rules", measureRules}, {"events", measureEvents}, {"topics", measureTopics}, {"task", measureTask}, {"polls", measurePolls}, {"deep", measureDeep},
+	{"ready", measureReady}, {"api", measureAPI}, {"start", measureStart}, {"burst", measureBurst}, {"idle", measureIdle}, {"store", measureStore}, {"send", measureSend}, {"contracts", measureContracts}, {"receive", measureReceive}, {"latency", measureLatency}, {"fifo", measureFIFO}, {"kinesis", measureKinesis}, {"rules", measureRules}, {"events", measureEvents}, {"topics", measureTopics}, {"task", measureTask}, {"polls", measurePolls}, {"deep", measureDeep},
 }
 
 func names() (all []string) {

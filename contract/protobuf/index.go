@@ -1,0 +1,37 @@
+package protobuf
+
+import (
+	"cmp"
+	"slices"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// GlueIndexes turns the number by which Glue's serializers name a message of a
+// schema, in a varint before the payload, into the indexes of ValidateMessage.
+// They number all messages of the file, at whatever depth, by their full names in
+// the order of bytes (MessageIndexFinder of the AWS Glue Schema Registry library).
+func (s *Schema) GlueIndexes(number uint64) (indexes []int, ok bool) {
+	all := messages(nil, nil, s.file.Messages())
+	slices.SortFunc(all, func(a, b numbered) int { return cmp.Compare(a.name, b.name) })
+	if number >= uint64(len(all)) {
+		return nil, false
+	}
+	return all[number].indexes, true
+}
+
+// numbered is a message with the indexes that lead to it.
+type numbered struct {
+	name    protoreflect.FullName
+	indexes []int
+}
+
+// messages lists messages and those within them; entries of maps are some.
+func messages(list []numbered, above []int, in protoreflect.MessageDescriptors) []numbered {
+	for i := range in.Len() {
+		m := in.Get(i)
+		at := append(slices.Clone(above), i)
+		list = messages(append(list, numbered{m.FullName(), at}), at, m.Messages())
+	}
+	return list
+}
