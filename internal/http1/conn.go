@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"runtime/debug"
 	"sync/atomic"
 	"syscall"
@@ -51,12 +50,8 @@ func (c *conn) serve() {
 			return
 		}
 		var h *head
-		var u *url.URL
 		if ok {
 			h, ok = parseHead(text)
-		}
-		if ok {
-			u, ok = parseTarget(h.target)
 		}
 		if !ok {
 			kept = true
@@ -65,19 +60,11 @@ func (c *conn) serve() {
 		}
 		c.r += len(text)
 		var again bool
-		if again, kept = c.handle(h, u); !again || c.s.closing.Load() {
+		if again, kept = c.handle(h); !again || c.s.closing.Load() {
 			return
 		}
 		c.arm(c.s.IdleTimeout)
 	}
-}
-
-func parseTarget(target string) (*url.URL, bool) {
-	if target == "/" {
-		return &url.URL{Path: target}, true
-	}
-	u, err := url.ParseRequestURI(target)
-	return u, err == nil
 }
 
 // await waits for a request to begin: for as many bytes as net/http does.
@@ -199,7 +186,7 @@ type exchange struct {
 
 // handle answers a request. It reports whether another may come, and whether
 // the connection is the handler's now.
-func (c *conn) handle(h *head, u *url.URL) (again, kept bool) {
+func (c *conn) handle(h *head) (again, kept bool) {
 	c.last = h.method
 	x := &exchange{c: c}
 	x.life.c = c
@@ -210,7 +197,7 @@ func (c *conn) handle(h *head, u *url.URL) (again, kept bool) {
 		c.disarm() // an upload takes what it takes
 	}
 	r := c.blank.WithContext(&x.life) // which alone gives a request a context
-	r.Method, r.URL, r.RequestURI, r.Host = h.method, u, h.target, h.host
+	r.Method, r.URL, r.RequestURI, r.Host = h.method, h.url, h.target, h.host
 	r.Header, r.ContentLength, r.Close = h.header, h.length, h.close
 	if r.Body = http.NoBody; h.length > 0 {
 		r.Body = &x.body

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"net/http"
 	"net/textproto"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,6 +17,7 @@ const maxHead = 16 << 10
 // copy of the text.
 type head struct {
 	method, target, host string
+	url                  *url.URL
 	header               http.Header // without Host
 	length               int64       // of the body
 	close                bool        // the client asks for the connection's end
@@ -72,19 +75,26 @@ func parseHead(text string) (*head, bool) {
 	}
 	delete(h.header, "Host")
 	h.length = max(h.length, 0)
+	if h.url = (&url.URL{Path: "/"}); h.target != "/" {
+		var err error
+		if h.url, err = url.ParseRequestURI(h.target); err != nil {
+			return nil, false
+		}
+	}
 	return h, h.host != ""
 }
 
-// parseLine reads a request line.
+var methods = []string{"GET", "POST", "PUT", "HEAD", "DELETE", "PATCH", "OPTIONS"}
+
+// parseLine reads a request line. The method shares nothing with it.
 func parseLine(line string) (method, target string, ok bool) {
 	method, rest, _ := strings.Cut(line, " ")
 	target, version, _ := strings.Cut(rest, " ")
-	switch method {
-	case "GET", "POST", "PUT", "HEAD", "DELETE", "PATCH", "OPTIONS":
-	default:
+	i := slices.Index(methods, method)
+	if i < 0 {
 		return "", "", false
 	}
-	return method, target, version == "HTTP/1.1" && strings.HasPrefix(target, "/") && all(target, inTarget)
+	return methods[i], target, version == "HTTP/1.1" && strings.HasPrefix(target, "/") && all(target, inTarget)
 }
 
 // note takes what a field says of the request itself. It is false for what

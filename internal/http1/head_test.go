@@ -13,13 +13,13 @@ func TestPlain(t *testing.T) {
 		text string
 		want head
 	}{
-		{"GET / HTTP/1.1\r\nHost: a\r\n\r\n", head{"GET", "/", "a", http.Header{}, 0, false}},
+		{"GET / HTTP/1.1\r\nHost: a\r\n\r\n", head{"GET", "/", "a", nil, http.Header{}, 0, false}},
 		{"POST /a/b?c=%20d&e HTTP/1.1\r\nhost:[::1]:4566\r\ncontent-length: 12\r\n\r\n",
-			head{"POST", "/a/b?c=%20d&e", "[::1]:4566", http.Header{"Content-Length": {"12"}}, 12, false}},
+			head{"POST", "/a/b?c=%20d&e", "[::1]:4566", nil, http.Header{"Content-Length": {"12"}}, 12, false}},
 		{"PUT / HTTP/1.1\r\nX-a: 1\r\nHost: a\r\nB: \t two words \t\r\nx-A: 2\r\nConnection: Close\r\nEmpty:\r\n\r\n",
-			head{"PUT", "/", "a", http.Header{"X-A": {"1", "2"}, "B": {"two words"}, "Connection": {"Close"}, "Empty": {""}}, 0, true}},
+			head{"PUT", "/", "a", nil, http.Header{"X-A": {"1", "2"}, "B": {"two words"}, "Connection": {"Close"}, "Empty": {""}}, 0, true}},
 		{"HEAD / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\nLatin: \xe9\r\nLong: " + long + "\r\n\r\n",
-			head{"HEAD", "/", "a", http.Header{"Connection": {"keep-alive"}, "Latin": {"\xe9"}, "Long": {long}}, 0, false}},
+			head{"HEAD", "/", "a", nil, http.Header{"Connection": {"keep-alive"}, "Latin": {"\xe9"}, "Long": {long}}, 0, false}},
 	} {
 		end, ok := headEnd([]byte(tt.text+"GET "), 0)
 		if !ok || end != len(tt.text) {
@@ -31,6 +31,10 @@ func TestPlain(t *testing.T) {
 			}
 		}
 		h, ok := parseHead(tt.text)
+		if ok && h.url.RequestURI() != tt.want.target {
+			t.Errorf("%.60q: URL %v", tt.text, h.url)
+		}
+		tt.want.url = h.url
 		if !ok || !reflect.DeepEqual(*h, tt.want) {
 			t.Errorf("%.60q: %v, %v", tt.text, h, ok)
 		}

@@ -3,6 +3,7 @@ package http1
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -293,8 +294,13 @@ func (w *response) finish() bool {
 	}
 	w.push()
 	short := w.hasBody() && !w.head && w.length >= 0 && w.written != w.length
-	return w.err == nil && !short
+	whole := w.err == nil && !short
+	w.err = errOver
+	return whole
 }
+
+// errOver is what writes get after the handler has returned.
+var errOver = errors.New("http1: the handler has returned")
 
 // hasTrailers reports whether fields follow the body, which chunks alone allow.
 func (w *response) hasTrailers() bool {

@@ -477,7 +477,7 @@ func (s *still) Read(p []byte) (int, error) {
 
 // Idle connections take little memory, and end without trace.
 func TestIdleMemory(t *testing.T) {
-	const n, most = 10_000, 12 << 10
+	const n, most = 10_000, 16 << 10
 	use := func() uint64 {
 		runtime.GC()
 		runtime.GC()
