@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/dhowhq/dhow/internal/cert"
+	"github.com/dhowhq/dhow/internal/http1"
 )
 
 // loopback reports whether address, HOST:PORT, is reached from this machine only.
@@ -61,14 +62,23 @@ func listen(address string) ([]net.Listener, error) {
 // what they take.
 const idleTimeout = 3 * time.Minute
 
+// headTimeout is how long a request's head may take.
+const headTimeout = 30 * time.Second
+
 // newServer answers HTTP/1.1 and h2c by prior knowledge with h.
 func newServer(h http.Handler) *http.Server {
-	s := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second, IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10}
+	s := &http.Server{Handler: h, ReadHeaderTimeout: headTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10}
 	s.Protocols = new(http.Protocols)
 	s.Protocols.SetHTTP1(true)
 	s.Protocols.SetUnencryptedHTTP2(true)
 	s.Protocols.SetHTTP2(true)
 	return s
+}
+
+// newLane answers plain HTTP/1.1 requests with h, and gives connections with
+// others to other.
+func newLane(h http.Handler, other *backlog) *http1.Server {
+	return &http1.Server{Handler: h, Other: other.put, ReadHeaderTimeout: headTimeout, IdleTimeout: idleTimeout}
 }
 
 // sniffer hands connections that begin with a TLS handshake (0x16) to tls, and
@@ -99,7 +109,7 @@ func (s *sniffer) run() {
 			return
 		}
 		go func() {
-			c.SetReadDeadline(time.Now().Add(30 * time.Second))
+			c.SetReadDeadline(time.Now().Add(headTimeout))
 			var first [1]byte
 			if _, err := c.Read(first[:]); err != nil {
 				c.Close()
@@ -110,24 +120,9 @@ func (s *sniffer) run() {
 			if first[0] == 0x16 {
 				q = s.secure
 			}
-			q.put(&peeked{Conn: c, first: first[0]})
+			q.put(http1.Unread(c, first[:]))
 		}()
 	}
-}
-
-// peeked is a connection whose first byte was read already.
-type peeked struct {
-	net.Conn
-	first byte
-	given bool
-}
-
-func (p *peeked) Read(b []byte) (int, error) {
-	if !p.given && len(b) > 0 {
-		p.given, b[0] = true, p.first
-		return 1, nil
-	}
-	return p.Conn.Read(b)
 }
 
 // backlog is a listener whose connections come from elsewhere.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -129,6 +131,55 @@ func TestSecured(t *testing.T) {
 		res.Body.Close()
 		if string(b) != want {
 			t.Errorf("%s: answer %q, want %q", url, b, want)
+		}
+	}
+}
+
+// Plain requests, others, and h2c all come by one port, in any order on a
+// connection.
+func TestLane(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %s %s %s %d", r.Proto, r.RemoteAddr, r.Context().Value(http.LocalAddrContextKey), b, r.ContentLength)
+	})
+	s, other := sniff(inner), newBacklog(nothing{})
+	lane, std := newLane(h, other), newServer(h)
+	var ends sync.WaitGroup
+	ends.Go(func() { lane.Serve(s.plain) })
+	ends.Go(func() { std.Serve(other) })
+	defer ends.Wait()
+	defer std.Close()
+	defer lane.Close()
+	defer inner.Close()
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		var from string // all by one connection
+		transport := &http.Transport{Protocols: new(http.Protocols)}
+		transport.Protocols.SetHTTP1(proto == "HTTP/1.1")
+		transport.Protocols.SetUnencryptedHTTP2(proto != "HTTP/1.1")
+		defer transport.CloseIdleConnections()
+		client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
+		for _, length := range []int64{3, 3, -1, 3} {
+			req, err := http.NewRequest("PUT", "http://"+inner.Addr().String(), io.LimitReader(strings.NewReader("abc"), 3))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.ContentLength = length
+			res, err := client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, _ := io.ReadAll(res.Body)
+			res.Body.Close()
+			if words := strings.Fields(string(b)); from == "" && len(words) > 1 {
+				from = words[1]
+			}
+			if want := fmt.Sprintf("%s %s %s abc %d", proto, from, inner.Addr(), length); string(b) != want {
+				t.Errorf("%s: answer %q, want %q", proto, b, want)
+			}
 		}
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/dhowhq/dhow/image"
 	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/internal/cert"
+	"github.com/dhowhq/dhow/internal/http1"
 	"github.com/dhowhq/dhow/journal"
 	"github.com/dhowhq/dhow/lb"
 	"github.com/dhowhq/dhow/logstore"
@@ -69,7 +70,8 @@ type platform struct {
 	api      *awsapi.Server
 	node     *node // nil with --no-node
 	metrics  *metrics
-	http     *http.Server
+	lane     *http1.Server // plain requests on the port
+	http     *http.Server  // all others
 	inside   *insider
 
 	lock   *os.File // of the data directory
@@ -244,12 +246,14 @@ func (p *platform) serve(ctx context.Context) error {
 	// The platform outlives the signal for as long as its orderly end takes.
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	p.stop = cancel
-	p.http = newServer(p.handler())
+	h, other := p.handler(), newBacklog(nothing{})
+	p.http, p.lane = newServer(h), newLane(h, other)
 	for _, l := range p.port {
 		s := sniff(l)
-		p.spawn("listener", func() error { return p.http.Serve(s.plain) })
+		p.spawn("listener", func() error { return p.lane.Serve(s.plain) })
 		p.spawn("TLS listener", func() error { return p.http.Serve(secured(s.secure, authority)) })
 	}
+	p.spawn("listener of other requests", func() error { return p.http.Serve(other) })
 	p.spawn("inner listener", func() error { return p.http.Serve(p.inside) })
 	p.spawn("agents' sessions", func() error { return p.acs.Run(run) })
 	p.spawn("load balancers", func() error { return p.balancer.Run(run) })
@@ -321,8 +325,12 @@ func (p *platform) close() {
 	}
 	if p.http != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-		p.http.Shutdown(ctx) // calls under way may finish, streams are cut
+		var ends sync.WaitGroup
+		ends.Go(func() { p.lane.Shutdown(ctx) }) // calls under way may finish, streams are cut
+		ends.Go(func() { p.http.Shutdown(ctx) })
+		ends.Wait()
 		cancel()
+		p.lane.Close()
 		p.http.Close()
 	}
 	for _, l := range p.port {
