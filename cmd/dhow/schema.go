@@ -67,7 +67,7 @@ func (f schemaFolder) compare(ctx context.Context) ([]folder.Finding, error) {
 
 type schemaCheckCmd struct {
 	schemaFolder `embed:""`
-	Annotate     bool `env:"GITHUB_ACTIONS" help:"Print what is wrong as annotations of files too, as GitHub and what is like it show them."`
+	Annotate     bool `help:"Print what is wrong as annotations of files too, as GitHub and what is like it show them; so it is where GITHUB_ACTIONS is true."`
 }
 
 // errBreaks ends a check that found something.
@@ -87,7 +87,7 @@ func (c schemaCheckCmd) Run(ctx context.Context) error {
 			continue
 		}
 		bad++
-		if c.Annotate {
+		if c.Annotate || os.Getenv("GITHUB_ACTIONS") == "true" {
 			c.annotate(f)
 		}
 	}
