@@ -155,11 +155,10 @@ func echo(w http.ResponseWriter, r *http.Request) {
 func answers(text []byte) (all []string) {
 	br := bufio.NewReader(bytes.NewReader(text))
 	for {
-		ahead, _ := br.Peek(br.Buffered())
 		if _, err := br.Peek(1); err != nil {
 			return all
 		}
-		ahead, _ = br.Peek(br.Buffered())
+		ahead, _ := br.Peek(br.Buffered())
 		asked := http.MethodGet
 		if head, _, _ := bytes.Cut(ahead, []byte("\r\n\r\n")); bytes.Contains(head, []byte("Asked: HEAD")) {
 			asked = http.MethodHead
