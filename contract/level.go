@@ -32,6 +32,7 @@ type Break struct {
 	With     string // the label of the earlier version
 	NewReads bool   // true: the new version cannot read what the earlier wrote; false: the other way round
 	Problem  verdict.Problem
+	Format   Format // of the new version, whose words Explain speaks
 }
 
 // Check lists what a level has against a new version after those before it,
@@ -47,12 +48,12 @@ func Check(level Level, next Schema, earlier []Version) []Break {
 	for _, v := range earlier {
 		if backward {
 			for _, p := range next.CanRead(v.Schema) {
-				breaks = append(breaks, Break{With: v.Label, NewReads: true, Problem: p})
+				breaks = append(breaks, Break{With: v.Label, NewReads: true, Problem: p, Format: next.Source().Format})
 			}
 		}
 		if forward {
 			for _, p := range v.CanRead(next) {
-				breaks = append(breaks, Break{With: v.Label, Problem: p})
+				breaks = append(breaks, Break{With: v.Label, Problem: p, Format: next.Source().Format})
 			}
 		}
 	}

@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	"github.com/Masterminds/semver/v3"
-
-	"github.com/dhowhq/dhow/contract/verdict"
 )
 
 func schema(t testing.TB, text string) Schema {
@@ -31,82 +29,6 @@ const (
 	defaulted = `{"name": "total", "type": "long", "default": 0}`
 	color     = `{"name": "color", "type": {"type": "enum", "name": "Color", "symbols": [%s]%s}}`
 )
-
-// TestExplain has the sentence for each kind and both directions, from real pairs.
-func TestExplain(t *testing.T) {
-	fixed := `{"name": "hash", "type": {"type": "fixed", "name": "Hash", "size": %d}}`
-	decimal := `{"name": "price", "type": {"type": "bytes", "logicalType": "decimal", "precision": %d, "scale": 2}}`
-	enum := func(symbols, rest string) string { return fmt.Sprintf(color, symbols, rest) }
-	for _, c := range []struct {
-		name     string
-		level    Level
-		old, new string
-		want     []string
-	}{
-		{"removed", Forward, orderWith(bare), orderWith(), []string{
-			"field `total` (order.avsc:3) was removed and has no default: readers on 1.3.0 cannot read it; give it a default in 1.4.0 first"}},
-		{"added", Backward, orderWith(), orderWith(bare), []string{
-			"field `total` (order.avsc:3) is new and has no default: the new version cannot read what 1.3.0 wrote; give it a default"}},
-		{"type", Full, orderWith(bare), orderWith(`{"name": "total", "type": "string"}`), []string{
-			"field `total` (order.avsc:3) changed its type: long cannot be read as string, so the new version cannot read what 1.3.0 wrote; keep the type, and add a field of another name for the new one",
-			"field `total` (order.avsc:3) changed its type: string cannot be read as long, so readers on 1.3.0 cannot read it; keep the type, and add a field of another name for the new one"}},
-		{"root", Full, `"int"`, `"string"`, []string{
-			"the message (order.avsc:1) changed its type: int cannot be read as string, so the new version cannot read what 1.3.0 wrote; keep the type, and add a field of another name for the new one",
-			"the message (order.avsc:1) changed its type: string cannot be read as int, so readers on 1.3.0 cannot read it; keep the type, and add a field of another name for the new one"}},
-		{"name", Full, orderWith(), strings.Replace(orderWith(), "shop.Order", "shop.Bill", 1), []string{
-			"`Bill` (order.avsc:1) changed a name: record shop.Order cannot be read as record shop.Bill: the names differ, and no alias joins them, so the new version cannot read what 1.3.0 wrote; keep the old name, or make it an alias of the new one",
-			"`Order` (order.avsc:1) changed a name: record shop.Bill cannot be read as record shop.Order: the names differ, and no alias joins them, so readers on 1.3.0 cannot read it; keep the old name, or make the new one an alias of it in 1.4.0 first"}},
-		{"symbol", Full, orderWith(enum(`"RED"`, "")), orderWith(enum(`"BLUE"`, "")), []string{
-			"field `color` (order.avsc:3) lost a symbol: symbol RED is not in the reader's enum shop.Color, which has no default, so the new version cannot read what 1.3.0 wrote; keep the symbol, or give the enum a default",
-			"field `color` (order.avsc:3) has a new symbol: symbol BLUE is not in the reader's enum shop.Color, which has no default, so readers on 1.3.0 cannot read it; give the enum a default in 1.4.0 first"}},
-		{"branch", Full, orderWith(`{"name": "note", "type": ["null", "string"]}`), orderWith(`{"name": "note", "type": ["null", "int"]}`), []string{
-			"field `note` (order.avsc:3) takes fewer types: string, which the writer may send, cannot be read as union [null, int], so the new version cannot read what 1.3.0 wrote; keep the type in the union",
-			"field `note` (order.avsc:3) takes more types: int, which the writer may send, cannot be read as union [null, string], so readers on 1.3.0 cannot read it; add the type to what readers take in 1.4.0 first"}},
-		{"size", Full, orderWith(fmt.Sprintf(fixed, 16)), orderWith(fmt.Sprintf(fixed, 20)), []string{
-			"field `hash` (order.avsc:3) changed its size: fixed shop.Hash has 16 bytes and cannot be read as 20 bytes, so the new version cannot read what 1.3.0 wrote; keep the size, and add a field of another name for the new one",
-			"field `hash` (order.avsc:3) changed its size: fixed shop.Hash has 20 bytes and cannot be read as 16 bytes, so readers on 1.3.0 cannot read it; keep the size, and add a field of another name for the new one"}},
-		{"logical", Full, orderWith(fmt.Sprintf(decimal, 10)), orderWith(fmt.Sprintf(decimal, 12)), []string{
-			"field `price` (order.avsc:3) changed its logical type: decimal(10,2) cannot be read as decimal(12,2): precision and scale have to be the same, so the new version cannot read what 1.3.0 wrote; keep precision and scale, and add a field of another name for the new ones",
-			"field `price` (order.avsc:3) changed its logical type: decimal(12,2) cannot be read as decimal(10,2): precision and scale have to be the same, so readers on 1.3.0 cannot read it; keep precision and scale, and add a field of another name for the new ones"}},
-	} {
-		breaks := Check(c.level, schema(t, c.new), []Version{{"1.3.0", schema(t, c.old)}})
-		if len(breaks) != len(c.want) {
-			t.Errorf("%s: %d breaks, want %d: %v", c.name, len(breaks), len(c.want), breaks)
-			continue
-		}
-		for i, b := range breaks {
-			if got := b.Explain("1.4.0"); got != c.want[i] {
-				t.Errorf("%s\n got %s\nwant %s", c.name, got, c.want[i])
-			}
-		}
-	}
-}
-
-// TestExplainOthers has the sentences for what Avro has not, and for what is not known.
-func TestExplainOthers(t *testing.T) {
-	at := verdict.Place{File: "order.json", Line: 7}
-	for _, c := range []struct {
-		b            Break
-		before, want string
-	}{
-		{Break{"1.3.0", true, verdict.Problem{Kind: verdict.Constraint, Path: "Order.total", Reader: at, Detail: "negative numbers are refused"}}, "1.4.0",
-			"field `total` (order.json:7) became stricter: negative numbers are refused, so the new version cannot read what 1.3.0 wrote; allow what was allowed before"},
-		{Break{"1.3.0", false, verdict.Problem{Kind: verdict.Constraint, Path: "Order.total", Writer: at, Detail: "negative numbers are refused"}}, "1.4.0",
-			"field `total` (order.json:7) became looser: negative numbers are refused, so readers on 1.3.0 cannot read it; let readers take it in 1.4.0 first"},
-		{Break{"1.3.0", true, verdict.Problem{Kind: verdict.FieldNumber, Path: "Order.total", Reader: at, Detail: "number 2 was the field sum"}}, "",
-			"field `total` (order.json:7) has a number that meant something else: number 2 was the field sum, so the new version cannot read what 1.3.0 wrote; take a number that was never used, and reserve the old one"},
-		{Break{"1.3.0", false, verdict.Problem{Kind: verdict.FieldNumber, Path: "Order.total", Detail: "number 2 was the field sum"}}, "",
-			"field `total` has a number that meant something else: number 2 was the field sum, so readers on 1.3.0 cannot read it; take a number that was never used, and reserve the old one"},
-		{Break{"2", false, verdict.Problem{Kind: verdict.NoDefault, Path: "Order.lines[].total", Reader: at}}, "",
-			"field `lines[].total` (order.json:7) was removed and has no default: readers on 2 cannot read it; give it a default in a version of its own first"},
-		{Break{"2", true, verdict.Problem{Kind: "OTHER", Detail: "things differ"}}, "",
-			"the message changed: things differ, so the new version cannot read what 2 wrote; take the change back"},
-	} {
-		if got := c.b.Explain(c.before); got != c.want {
-			t.Errorf("\n got %s\nwant %s", got, c.want)
-		}
-	}
-}
 
 func TestBumpOf(t *testing.T) {
 	base := orderWith(defaulted)
@@ -141,17 +63,34 @@ func TestBumpOf(t *testing.T) {
 	}
 }
 
+// TestBumpSeesReferences has schemas of one text, which refer to others.
 func TestBumpSeesReferences(t *testing.T) {
-	parse := func(ref string) Schema {
-		s, err := Parse(Source{Format: Avro, Text: `{"type":"array","items":"M"}`, Refs: []Source{{Text: ref}}})
+	parse := func(f Format, text string, refs ...Source) Schema {
+		t.Helper()
+		s, err := Parse(Source{Format: f, Text: text, Refs: refs})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s
 	}
-	old := parse(`{"type":"fixed","name":"M","size":1}`)
-	if got := BumpOf(parse(`{"type":"fixed","name":"M","size":2}`), []Version{{"1.0.0", old}}); got != Major {
-		t.Errorf("another type of the same name is %v", got)
+	list, fixed := `{"type":"array","items":"M"}`, `{"type":"fixed","name":"M","size":%d%s}`
+	size := func(n int, rest string) Source { return Source{Text: fmt.Sprintf(fixed, n, rest)} }
+	both, text, number := `{"properties":{"a":{"$ref":"a.json"},"b":{"$ref":"b.json"}}}`, `{"type":"string"}`, `{"type":"integer"}`
+	file := func(name, text string) Source { return Source{File: name, Text: text} }
+	for _, c := range []struct {
+		name      string
+		old, next Schema
+		want      Bump
+	}{
+		{"the same", parse(Avro, list, size(1, "")), parse(Avro, list, size(1, "")), Same},
+		{"another type of the same name", parse(Avro, list, size(1, "")), parse(Avro, list, size(2, "")), Major},
+		{"documentation", parse(Avro, list, size(1, "")), parse(Avro, list, size(1, `,"doc":"x"`)), Patch},
+		{"one more", parse(Avro, list, size(1, "")), parse(Avro, list, size(1, ""), Source{Text: `{"type":"fixed","name":"N","size":1}`}), Patch},
+		{"the same texts of other names", parse(JSON, both, file("a.json", text), file("b.json", number)), parse(JSON, both, file("b.json", text), file("a.json", number)), Major},
+	} {
+		if got := BumpOf(c.next, []Version{{"1.0.0", c.old}}); got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
 	}
 }
 

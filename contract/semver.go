@@ -49,8 +49,10 @@ func BumpOf(next Schema, major []Version) Bump {
 }
 
 // sameText reports whether two sources are one, with all that they refer to.
+// What they refer to goes by its file; what the schema's own is called says
+// nothing.
 func sameText(a, b Source) bool {
-	return a.Text == b.Text && slices.EqualFunc(a.Refs, b.Refs, sameText)
+	return a.Text == b.Text && slices.EqualFunc(a.Refs, b.Refs, func(a, b Source) bool { return a.File == b.File && sameText(a, b) })
 }
 
 // After is the version that a bump of v leads to.

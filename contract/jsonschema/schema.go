@@ -110,7 +110,10 @@ func (p *parser) read(src Source, refs []Source) error {
 		p.add(nameOf(r.File), docs[i], files[i], bases)
 	}
 	p.schema.doc = docs[0]
-	for _, doc := range docs {
+	for i, doc := range docs {
+		if i > 0 { // references go by their files
+			p.schema.whole += files[i].name + " "
+		}
 		p.schema.whole += string(appendJSON(nil, bare(doc, documentation))) + "\n"
 	}
 	return nil

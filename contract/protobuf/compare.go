@@ -59,7 +59,7 @@ func (c *comparison) report(kind verdict.Kind, path string, w, r protoreflect.De
 func (c *comparison) first() {
 	w, r := c.writer.first(), c.reader.first()
 	if moved := c.reader.file.Messages().ByName(w.Name()); moved != nil && moved.Index() > 0 {
-		c.report(verdict.Name, string(r.Name()), w, r, "messages say no name, and the reader's first is %s, where %s was: keep %s first", r.Name(), w.Name(), w.Name())
+		c.report(verdict.Name, string(r.Name()), w, r, "messages say no name, and the first is %s for the writer and %s for the reader", w.Name(), r.Name())
 		return
 	}
 	c.message(w, r, string(r.Name()))

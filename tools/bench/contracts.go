@@ -82,7 +82,7 @@ func measureContracts(ctx context.Context, b *bench) error {
 		ratio.String(), fmt.Sprintf("≥ %.1f ×", bar), verdict(median(ratio) >= bar))
 	cost := float64(checked.cpu.Microseconds())/checked.units - float64(plain.cpu.Microseconds())/plain.units
 	b.table.add("what the check costs", fmt.Sprintf("%.2f µs processor a message", cost), "", "", fmt.Sprintf("≤ %.0f µs", most), verdict(cost <= most))
-	return nil
+	return measureSchemas(ctx, b)
 }
 
 // makeSchema registers saleSchema and returns the version's UUID.
