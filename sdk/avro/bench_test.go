@@ -8,7 +8,7 @@ import (
 	"github.com/dhowhq/dhow/contract/wire"
 )
 
-// twelve is a message of 12 fields and about 300 bytes.
+// twelve is a message of 12 fields and about 250 bytes.
 const twelve = `{"type":"record","name":"Twelve","namespace":"shop","fields":[
   {"name":"id","type":"string"},{"name":"customer","type":"string"},{"name":"street","type":"string"},{"name":"city","type":"string"},
   {"name":"total","type":"long"},{"name":"at","type":"long"},{"name":"paid","type":"boolean"},{"name":"weight","type":"double"},
