@@ -86,14 +86,12 @@ func (c *comparison) message(w, r protoreflect.MessageDescriptor, path string) {
 	c.oneofs(w, r, written, path)
 }
 
-// added is a field that only the reader has.
+// added is a field that only the reader has. A number that the writer reserves it
+// never writes, whichever of the two is newer; versions before the writer may
+// have, and the _ALL levels compare with these.
 func (c *comparison) added(w protoreflect.MessageDescriptor, f protoreflect.FieldDescriptor, path string) {
 	if f.Cardinality() == protoreflect.Required {
 		c.report(verdict.NoDefault, path, w, f, "the reader requires it and the writer has no field %d", f.Number())
-		return
-	}
-	if w.ReservedRanges().Has(f.Number()) {
-		c.report(verdict.FieldNumber, path, w, f, "number %d is reserved, as it once was another field's", f.Number())
 		return
 	}
 	same := w.Fields().ByName(f.Name())
