@@ -1,0 +1,356 @@
+package impact
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/contract"
+	"github.com/dhowhq/dhow/contract/registry"
+	"github.com/dhowhq/dhow/store"
+)
+
+// Engine answers from the registry and from what services run.
+type Engine struct {
+	db      *store.DB
+	schemas *registry.Engine
+}
+
+// New returns the engine.
+func New(db *store.DB, schemas *registry.Engine) *Engine { return &Engine{db, schemas} }
+
+// rounds is a row for each account and region that every deployment with
+// contracts writes, so that two which do not get on cannot both be let in at
+// the same time.
+type rounds struct {
+	cluster.Scope
+	Count int64
+}
+
+var deployments = store.NewTable("contract.deployments", rounds.Key)
+
+// Key is the row's key.
+func (r rounds) Key() string { return r.Scope.Key("") }
+
+// Read reports what of a definition's labels cannot be read, in words.
+func (*Engine) Read(d types.TaskDefinition) error {
+	_, err := Of(d)
+	return err
+}
+
+// maxReasons bounds how many conflicts a refusal tells.
+const maxReasons = 5
+
+// Deploy lists, in sentences, all that speaks against service s running
+// definition d beside what runs: schemas and versions that are not known, and
+// readers that cannot read what writers write. None: it may be deployed.
+func (e *Engine) Deploy(tx *store.Tx, s cluster.Service, d cluster.TaskDefinition) (reasons []string, err error) {
+	declared, err := Of(d.Def)
+	if err != nil {
+		return []string{err.Error()}, nil
+	}
+	if len(declared) == 0 {
+		return nil, nil
+	}
+	row, _ := deployments.Get(tx, rounds{Scope: s.Scope}.Key())
+	row.Scope = s.Scope
+	row.Count++
+	if err := deployments.Put(tx, row); err != nil {
+		return nil, err
+	}
+	c := catalog{e: e, scope: s.Scope, known: map[string]*known{}}
+	next := User{Service: s.Name, Cluster: s.Cluster, Family: d.Family, Revision: d.Revision, Desired: s.DesiredCount}
+	wanted := map[string]bool{}
+	for _, k := range declared {
+		use, err := c.use(k, deref(d.Def.RegisteredAt))
+		var missing *Missing
+		switch {
+		case errors.As(err, &missing):
+			reasons = append(reasons, missing.Error())
+		case err != nil:
+			return nil, err
+		}
+		next.Uses = append(next.Uses, use)
+		wanted[k.Name()] = true
+	}
+	running, err := c.running(tx, func(k Contract) bool { return wanted[k.Name()] })
+	if err != nil {
+		return nil, err
+	}
+	conflicts := Plan(next, running)
+	for i, x := range conflicts {
+		if i == maxReasons {
+			reasons = append(reasons, fmt.Sprintf("And %d more.", len(conflicts)-i))
+			break
+		}
+		k, err := c.of(x.Wrote.Contract)
+		if err != nil {
+			return nil, err
+		}
+		releases, err := c.releases(k)
+		if err != nil {
+			return nil, err
+		}
+		reasons = append(reasons, x.Explain(releases))
+	}
+	return reasons, nil
+}
+
+// Missing is a schema or version that the registry does not have.
+type Missing struct {
+	Contract
+	Known []string // versions that there are; nil: not even the schema
+}
+
+func (m *Missing) Error() string {
+	head := fmt.Sprintf("the task definition %s %s@%s, ", m.verb(), m.Name(), cmp.Or(m.Declared, "*"))
+	if m.Known == nil {
+		return head + "and the registry has no such schema: register it first (dhow schema push)."
+	}
+	text := head + "and the registry has no such version"
+	if n := len(m.Known); n > 0 {
+		text += fmt.Sprintf(" (the latest is %s)", m.Known[n-1])
+	}
+	return text + ": register it first (dhow schema push), or declare one that is there."
+}
+
+// catalog is what the registry has, looked up once.
+type catalog struct {
+	e     *Engine
+	scope cluster.Scope
+	known map[string]*known
+}
+
+type known struct {
+	there    bool
+	versions []registry.Version // available ones, oldest first
+	loaded   map[string]*Release
+}
+
+// labels are those of live versions.
+func (k *known) labels() []string {
+	list := []string{}
+	for _, v := range k.versions {
+		if v.Live() {
+			list = append(list, v.Semver)
+		}
+	}
+	return list
+}
+
+func (c catalog) of(k Contract) (*known, error) {
+	if found := c.known[k.Name()]; found != nil {
+		return found, nil
+	}
+	n := registry.Name{Scope: c.scope, Registry: k.Registry, Schema: k.Schema}
+	found := &known{loaded: map[string]*Release{}}
+	c.known[k.Name()] = found
+	switch _, err := c.e.schemas.Schema(n); {
+	case errors.Is(err, registry.ErrNoSchema):
+		return found, nil
+	case err != nil:
+		return nil, err
+	}
+	found.there = true
+	c.e.schemas.Versions(n, func(all iter.Seq[registry.Version]) {
+		for v := range all {
+			if v.Status == registry.Available && v.Semver != "" {
+				found.versions = append(found.versions, v)
+			}
+		}
+	})
+	return found, nil
+}
+
+// release is a version with its schema parsed.
+func (c catalog) release(k *known, v registry.Version) (*Release, error) {
+	if r := k.loaded[v.ID]; r != nil {
+		return r, nil
+	}
+	l, err := c.e.schemas.ByID(c.scope, v.ID)
+	if err != nil {
+		return nil, err
+	}
+	r := &Release{v.Semver, l.Contract}
+	k.loaded[v.ID] = r
+	return r, nil
+}
+
+func (c catalog) releases(k *known) (list []Release, err error) {
+	for _, v := range k.versions {
+		if !v.Live() {
+			continue
+		}
+		r, err := c.release(k, v)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, *r)
+	}
+	return list, nil
+}
+
+// use looks up what a definition that was registered then writes or reads with.
+// Error: *Missing, and the use without a release.
+func (c catalog) use(k Contract, registered time.Time) (u Use, err error) {
+	u.Contract = k
+	found, err := c.of(k)
+	if err != nil {
+		return u, err
+	}
+	if !found.there {
+		return u, &Missing{Contract: k}
+	}
+	v := found.pick(k, registered)
+	if v == nil {
+		return u, &Missing{k, found.labels()}
+	}
+	u.With, err = c.release(found, *v)
+	return u, err
+}
+
+// pick is the version of a contract: of what is produced the very one; of what
+// is consumed the newest in range that was there when the definition was
+// registered, or else the first that came.
+func (k *known) pick(c Contract, registered time.Time) (best *registry.Version) {
+	for i := range k.versions {
+		v := &k.versions[i]
+		sv, err := contract.ParseVersion(v.Semver)
+		switch {
+		case err != nil || !c.Range.Has(sv) || !v.Live() && !c.Produces:
+		case best == nil:
+			best = v
+		// Definitions have their time in milliseconds.
+		case !v.Created.Truncate(time.Millisecond).After(registered) && later(v.Semver, best.Semver):
+			best = v
+		}
+	}
+	return best
+}
+
+// running lists the revisions that services of the scope run and that use what
+// is wanted.
+func (c catalog) running(r store.Reader, wanted func(Contract) bool) (list []User, err error) {
+	for s := range cluster.Services.List(r, c.scope.Prefix()) {
+		if s.Status != "ACTIVE" {
+			continue
+		}
+		seen := map[string]bool{}
+		for _, dep := range s.Deployments {
+			key := cluster.TaskDefinitionKey(s.Scope, dep.Family, dep.Revision)
+			if d, ok := cluster.TaskDefinitions.Get(r, key); ok && !seen[key] {
+				seen[key] = true
+				u := User{Service: s.Name, Cluster: s.Cluster, Family: d.Family, Revision: d.Revision, Desired: s.DesiredCount, Deployment: dep.Status}
+				if u.Uses, err = c.uses(d, wanted); err != nil {
+					return nil, err
+				}
+				if len(u.Uses) > 0 {
+					list = append(list, u)
+				}
+			}
+		}
+	}
+	return list, nil
+}
+
+// uses are those of a definition that runs; what it says of what the registry no
+// longer has cannot be compared, and what of it cannot be read says nothing.
+func (c catalog) uses(d cluster.TaskDefinition, wanted func(Contract) bool) (list []Use, err error) {
+	declared, _ := Of(d.Def)
+	for _, k := range declared {
+		if !wanted(k) {
+			continue
+		}
+		u, err := c.use(k, deref(d.Def.RegisteredAt))
+		if missing := (*Missing)(nil); err != nil && !errors.As(err, &missing) {
+			return nil, err
+		}
+		list = append(list, u)
+	}
+	return list, nil
+}
+
+// Impact is who uses a schema.
+type Impact struct {
+	Schema string // REGISTRY/NAME
+	Latest string // "" where it has no version
+	Users  []Row  // producers first, by cluster and service
+}
+
+// Row is one use by one revision of a service.
+type Row struct {
+	Service, Cluster, TaskDefinition string // the last as FAMILY:REVISION
+	Deployment                       string // PRIMARY, or ACTIVE of one that a rollout replaces
+	DesiredCount                     int32
+	Use                              string   // produces or consumes
+	Declared                         string   // the version or range
+	Version                          string   // what it writes or reads with; "" where the registry has none
+	Now                              string   // what its range has by now
+	ReadsLatest                      *bool    `json:",omitempty"` // of consumers: whether it could read what is written with the latest
+	Why                              []string `json:",omitempty"` // what keeps it from that
+}
+
+// Of tells who uses a schema. Error: registry.ErrNoSchema.
+func (e *Engine) Of(s cluster.Scope, reg, schema string) (out Impact, err error) {
+	if reg == "" {
+		reg = registry.Default
+	}
+	target := Contract{Registry: reg, Schema: schema}
+	c := catalog{e: e, scope: s, known: map[string]*known{}}
+	out = Impact{Schema: target.Name(), Users: []Row{}}
+	k, err := c.of(target)
+	if err != nil {
+		return out, err
+	}
+	if !k.there {
+		return out, registry.ErrNoSchema
+	}
+	releases, err := c.releases(k)
+	if err != nil {
+		return out, err
+	}
+	latest := newest(releases, func(*Release) bool { return true })
+	if latest != nil {
+		out.Latest = latest.Label
+	}
+	err = e.db.View(func(r store.Reader) error {
+		users, err := c.running(r, func(k Contract) bool { return k.Name() == target.Name() })
+		for _, u := range users {
+			for _, use := range u.Uses {
+				out.Users = append(out.Users, row(u, use, k, latest, releases))
+			}
+		}
+		return err
+	})
+	slices.SortStableFunc(out.Users, func(a, b Row) int {
+		return cmp.Or(cmp.Compare(b.Use, a.Use), cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Service, b.Service))
+	})
+	return out, err
+}
+
+func row(u User, use Use, k *known, latest *Release, all []Release) Row {
+	out := Row{
+		Service: u.Service, Cluster: u.Cluster, TaskDefinition: fmt.Sprintf("%s:%d", u.Family, u.Revision),
+		Deployment: u.Deployment, DesiredCount: u.Desired, Use: use.verb(), Declared: cmp.Or(use.Declared, "*"),
+	}
+	out.Now, _ = contract.Latest(use.Range, k.labels())
+	if use.With == nil {
+		return out
+	}
+	out.Version = use.With.Label
+	if !use.Produces && latest != nil {
+		breaks := use.With.reads(latest)
+		reads := len(breaks) == 0
+		out.ReadsLatest = &reads
+		for _, b := range breaks {
+			out.Why = append(out.Why, b.Explain(before(use.With.Label, all)))
+		}
+	}
+	return out
+}

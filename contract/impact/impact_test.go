@@ -1,0 +1,267 @@
+package impact
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/contract"
+	"github.com/dhowhq/dhow/contract/registry"
+	"github.com/dhowhq/dhow/store"
+	"github.com/dhowhq/dhow/store/storetest"
+)
+
+var here = cluster.Scope{Account: "123456789012", Region: "eu-west-1"}
+
+// field has no default, unless it ends in ?.
+func order(semver, fields string) string {
+	var list []string
+	for _, n := range strings.Fields(fields) {
+		name, optional := strings.CutSuffix(n, "?")
+		list = append(list, fmt.Sprintf(`{"name": %q, "type": "int"`, name)+map[bool]string{true: `, "default": 0}`, false: "}"}[optional])
+	}
+	return fmt.Sprintf("{\"type\": \"record\", \"name\": \"Order\", \"semver\": %q, \"fields\": [\n%s]}", semver, strings.Join(list, ",\n"))
+}
+
+// fixture has the schema shop/order; each version and definition is a second
+// later than what was before.
+type fixture struct {
+	*testing.T
+	*Engine
+	clock time.Time
+}
+
+func newFixture(t *testing.T) *fixture {
+	f := &fixture{T: t, clock: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+	db := storetest.Open(t)
+	schemas := registry.New(registry.Config{DB: db, Now: f.tick})
+	t.Cleanup(schemas.Close)
+	f.Engine = New(db, schemas)
+	_, err := schemas.CreateRegistry(t.Context(), registry.Registry{Scope: here, Name: "shop"})
+	f.must(err)
+	_, _, err = schemas.CreateSchema(t.Context(), registry.Schema{Scope: here, Registry: "shop", Name: "order", Format: contract.Avro, Level: contract.None}, nil)
+	f.must(err)
+	return f
+}
+
+func (f *fixture) tick() time.Time {
+	f.clock = f.clock.Add(time.Second)
+	return f.clock
+}
+
+func (f *fixture) must(err error) {
+	f.Helper()
+	if err != nil {
+		f.Fatal(err)
+	}
+}
+
+func (f *fixture) release(semver, fields string) {
+	f.Helper()
+	v, _, err := f.schemas.Register(f.Context(), registry.Name{Scope: here, Registry: "shop", Schema: "order"}, registry.Definition{Text: order(semver, fields)})
+	f.must(err)
+	if v.Semver != semver {
+		f.Fatalf("it became %s, not %s", v.Semver, semver)
+	}
+}
+
+// define registers FAMILY:REVISION with labels "produces X" and "consumes X".
+func (f *fixture) define(family string, revision int32, labels ...string) cluster.TaskDefinition {
+	f.Helper()
+	m := map[string]string{}
+	for _, l := range labels {
+		use, what, _ := strings.Cut(l, " ")
+		m["dhow.contract."+use] = what
+	}
+	d := cluster.TaskDefinition{Scope: here, Family: family, Revision: revision, Def: definition(m)}
+	at := f.tick().Truncate(time.Millisecond)
+	d.Def.RegisteredAt = &at
+	f.must(f.db.Update(f.Context(), func(tx *store.Tx) error { return cluster.TaskDefinitions.Put(tx, d) }))
+	return d
+}
+
+// service is what definitions run as, the first one as PRIMARY.
+func service(name string, definitions ...cluster.TaskDefinition) cluster.Service {
+	s := cluster.Service{Scope: here, Cluster: "prod", Name: name, Status: "ACTIVE", DesiredCount: 1}
+	for i, d := range definitions {
+		s.Deployments = append(s.Deployments, cluster.Deployment{Status: []string{"PRIMARY", "ACTIVE"}[min(i, 1)], Family: d.Family, Revision: d.Revision})
+	}
+	return s
+}
+
+func (f *fixture) put(s cluster.Service) {
+	f.Helper()
+	f.must(f.db.Update(f.Context(), func(tx *store.Tx) error { return cluster.Services.Put(tx, s) }))
+}
+
+// deploy says what speaks against it, in one text.
+func (f *fixture) deploy(s string, d cluster.TaskDefinition) string {
+	f.Helper()
+	var reasons []string
+	f.must(f.db.Update(f.Context(), func(tx *store.Tx) (err error) {
+		old, ok := cluster.Services.Get(tx, cluster.ServiceKey(here, "prod", s))
+		if !ok {
+			old = service(s)
+		}
+		reasons, err = f.Deploy(tx, old, d)
+		return err
+	}))
+	return strings.Join(reasons, "\n")
+}
+
+func (f *fixture) want(what, got string, wants ...string) {
+	f.Helper()
+	if len(wants) == 0 && got != "" {
+		f.Errorf("%s is refused: %s", what, got)
+	}
+	for _, w := range wants {
+		if !strings.Contains(got, w) {
+			f.Errorf("%s: %q, want it to say %q", what, got, w)
+		}
+	}
+}
+
+func TestDeploy(t *testing.T) {
+	f := newFixture(t)
+	f.release("1.0.0", "id total")
+	f.release("1.1.0", "id total note?")
+	bill := f.define("billing", 3, "consumes shop/order@^1")
+	f.put(service("billing", bill))
+	f.release("2.0.0", "id")
+	f.release("2.1.0", "id total?")
+
+	f.want("a version in range", f.deploy("checkout", f.define("checkout", 1, "produces shop/order@1.0.0")))
+	f.want("a version out of range that can be read", f.deploy("checkout", f.define("checkout", 2, "produces shop/order@2.1.0")))
+	f.want("a version that cannot be read", f.deploy("checkout", f.define("checkout", 7, "produces shop/order@2.0.0")),
+		"service checkout (cluster prod, checkout:7) would write shop/order 2.0.0", "service billing (cluster prod, billing:3)",
+		"consumes order@^1, reads with 1.1.0", "field `total`", "was removed and has no default: readers on 1.1.0 cannot read it; give it a default in 1.2.0 first",
+		"Deploy billing first with shop/order 2.1.0, which reads it.")
+	f.want("no declaration", f.deploy("checkout", f.define("checkout", 8)))
+	f.want("another account's", f.deploy("checkout", f.define("checkout", 9, "consumes shop/order")))
+
+	// The other way round: who comes must read what is written.
+	f.put(service("checkout", f.define("checkout", 10, "produces shop/order@2.0.0")))
+	f.want("a reader of what is written", f.deploy("mail", f.define("mail", 1, "consumes shop/order@^2")))
+	f.want("a reader of the old", f.deploy("mail", f.define("mail", 2, "consumes shop/order@^1")),
+		"service mail (cluster prod, mail:2) (consumes order@^1, reads with 1.1.0) could not read shop/order 2.0.0, which service checkout (cluster prod, checkout:10) writes",
+		"Deploy checkout first with shop/order 2.1.0, which it could read.")
+}
+
+// During a rollout what goes and what comes both write; so do and read the
+// service's own revisions. Services that are deleted do not, those that are
+// scaled to nothing do.
+func TestDeployBeside(t *testing.T) {
+	f := newFixture(t)
+	f.release("1.0.0", "id")
+	f.release("2.0.0", "number")
+	one, two := f.define("w", 1, "produces shop/order@1.0.0"), f.define("w", 2, "produces shop/order@2.0.0")
+	f.put(service("writer", two, one))
+	reader := f.define("r", 1, "consumes shop/order@^2")
+	f.want("a reader of the new alone", f.deploy("reader", reader), "order 1.0.0, which service writer (cluster prod, w:1, which a rollout still replaces) writes")
+	f.put(service("writer", two))
+	f.want("a reader after the rollout", f.deploy("reader", reader))
+
+	idle := service("reader", reader)
+	idle.DesiredCount = 0
+	f.put(idle)
+	f.want("a writer beside a reader scaled to nothing", f.deploy("writer", one), "service reader (cluster prod, r:1, scaled to 0)")
+	idle.Status = "DRAINING"
+	f.put(idle)
+	f.want("a writer beside one that is deleted", f.deploy("writer", one))
+
+	gone := service("writer", two)
+	gone.Status = "INACTIVE"
+	f.put(gone)
+	own := f.define("own", 1, "produces shop/order@1.0.0", "consumes shop/order@^1")
+	f.want("what reads its own messages", f.deploy("alone", own))
+	f.want("what cannot", f.deploy("alone", f.define("own", 2, "produces shop/order@1.0.0", "consumes shop/order@^2")),
+		"service alone (cluster prod, own:2) would write shop/order 1.0.0, which service alone (cluster prod, own:2) cannot read")
+}
+
+func TestMissing(t *testing.T) {
+	f := newFixture(t)
+	f.release("1.0.0", "id")
+	f.want("no schema", f.deploy("a", f.define("a", 1, "produces shop/nothing@1.0.0")), "produces shop/nothing@1.0.0, and the registry has no such schema: register it first")
+	f.want("no version", f.deploy("a", f.define("a", 2, "produces shop/order@1.5.0")), "no such version (the latest is 1.0.0)")
+	f.want("none in range", f.deploy("a", f.define("a", 3, "consumes shop/order@^2")), "consumes shop/order@^2, and the registry has no such version")
+	f.want("unreadable", f.deploy("a", f.define("a", 4, "consumes shop/order@x@y")), "not a range of versions")
+	// What runs and names what is gone hinders nobody else.
+	f.put(service("old", f.define("old", 1, "consumes shop/order@^7")))
+	f.want("beside one that reads nothing", f.deploy("a", f.define("a", 5, "produces shop/order@1.0.0")))
+}
+
+// What a consumer reads with was there when its definition was registered, and
+// stays when its range has more.
+func TestReadsWith(t *testing.T) {
+	f := newFixture(t)
+	f.put(service("early", f.define("early", 1, "consumes shop/order")))
+	f.release("1.0.0", "id")
+	f.release("1.1.0", "id note?")
+	f.put(service("late", f.define("late", 1, "consumes shop/order@^1")))
+	f.release("1.2.0", "id note? more?")
+	f.release("2.0.0", "number")
+	f.put(service("checkout", f.define("checkout", 1, "produces shop/order@1.1.0")))
+	got, err := f.Of(here, "shop", "order")
+	f.must(err)
+	var lines []string
+	for _, u := range got.Users {
+		reads := "-"
+		if u.ReadsLatest != nil {
+			reads = fmt.Sprint(*u.ReadsLatest, len(u.Why))
+		}
+		lines = append(lines, strings.Join([]string{u.Use, u.Service, u.Cluster, u.TaskDefinition, u.Declared, u.Version, u.Now, reads}, " "))
+	}
+	want := "produces checkout prod checkout:1 1.1.0 1.1.0 1.1.0 -\n" +
+		"consumes early prod early:1 * 1.0.0 2.0.0 false 1\n" +
+		"consumes late prod late:1 ^1 1.1.0 1.2.0 false 1"
+	if s := strings.Join(lines, "\n"); s != want || got.Latest != "2.0.0" || got.Schema != "shop/order" {
+		t.Errorf("%s, latest %s:\n%s\nwant\n%s", got.Schema, got.Latest, s, want)
+	}
+	if _, err := f.Of(here, "shop", "nothing"); !errors.Is(err, registry.ErrNoSchema) {
+		t.Errorf("no schema: %v", err)
+	}
+	if got, err := f.Of(cluster.Scope{Account: "1", Region: here.Region}, "shop", "order"); !errors.Is(err, registry.ErrNoSchema) {
+		t.Errorf("another account sees %+v, %v", got, err)
+	}
+}
+
+// TestTogether deploys two that do not get on at the same time: one alone is let
+// in.
+func TestTogether(t *testing.T) {
+	f := newFixture(t)
+	f.release("1.0.0", "id")
+	f.release("2.0.0", "number")
+	ds := map[string]cluster.TaskDefinition{"a": f.define("a", 1, "produces shop/order@1.0.0"), "b": f.define("b", 1, "consumes shop/order@^2")}
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	in := 0
+	for name, d := range ds {
+		all.Go(func() {
+			err := f.db.Update(context.Background(), func(tx *store.Tx) error {
+				reasons, err := f.Deploy(tx, service(name), d)
+				if err == nil && len(reasons) > 0 {
+					err = errors.New("refused")
+				}
+				time.Sleep(20 * time.Millisecond) // so that both have looked
+				if err != nil {
+					return err
+				}
+				return cluster.Services.Put(tx, service(name, d))
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				in++
+			}
+		})
+	}
+	all.Wait()
+	if in != 1 {
+		t.Errorf("%d were let in", in)
+	}
+}
