@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -36,6 +37,7 @@ type Service struct {
 	RoleARN              string
 	ClientToken          string
 	Tags                 []types.Tag
+	Forced               *ContractForce `json:",omitempty"`
 	CreatedAt            time.Time
 	CreatedBy            string
 	UpdatedAt            time.Time
@@ -78,8 +80,15 @@ type Deployment struct {
 	Extra            int32 // tasks beyond the desired count, while one moves to another zone
 }
 
-// ServiceEvents are a service's newest events, newest first, at most 100. The
-// service loop is their writer.
+// ContractForce is the last deployment that was let in against the contracts of
+// its messages.
+type ContractForce struct {
+	Reason   string
+	Revision string // FAMILY:REVISION
+}
+
+// ServiceEvents are a service's newest events, newest first, at most
+// MaxServiceEvents. AddServiceEvents is their writer.
 type ServiceEvents struct {
 	Service string // ServiceKey
 	Events  []ServiceEvent
@@ -115,4 +124,20 @@ func (s Service) Primary() *Deployment {
 		}
 	}
 	return nil
+}
+
+// MaxServiceEvents is how many of a service's events AWS shows.
+const MaxServiceEvents = 100
+
+// AddServiceEvents puts events on top of those of the service under key, the
+// last one topmost.
+func AddServiceEvents(tx *store.Tx, key string, events ...ServiceEvent) error {
+	log, _ := ServiceLogs.Get(tx, key)
+	log.Service = key
+	log.Events = slices.Clone(log.Events)
+	for _, e := range events {
+		log.Events = slices.Insert(log.Events, 0, e)
+	}
+	log.Events = log.Events[:min(len(log.Events), MaxServiceEvents)]
+	return ServiceLogs.Put(tx, log)
 }

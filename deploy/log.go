@@ -8,10 +8,8 @@ import (
 	"github.com/dhowhq/dhow/store"
 )
 
-const (
-	logLines = 100           // AWS shows the newest 100
-	logQuiet = 6 * time.Hour // the same complaint is not repeated within
-)
+// logQuiet is how long the same complaint is not repeated.
+const logQuiet = 6 * time.Hour
 
 // appendLog puts lines on top of the service's events.
 func appendLog(tx *store.Tx, key string, lines []message, now time.Time) error {
@@ -19,21 +17,16 @@ func appendLog(tx *store.Tx, key string, lines []message, now time.Time) error {
 		return nil
 	}
 	log, _ := cluster.ServiceLogs.Get(tx, key)
-	log.Service = key
-	changed := false
+	var fresh []cluster.ServiceEvent
 	for _, m := range lines {
 		repeated := func(e cluster.ServiceEvent) bool { return e.Message == m.Text && now.Sub(e.At) < logQuiet }
-		if m.Once && slices.ContainsFunc(log.Events, repeated) {
+		if m.Once && (slices.ContainsFunc(log.Events, repeated) || slices.ContainsFunc(fresh, repeated)) {
 			continue
 		}
-		changed = true
-		log.Events = slices.Insert(slices.Clone(log.Events), 0, cluster.ServiceEvent{ID: cluster.NewUUID(), At: now, Message: m.Text})
+		fresh = append(fresh, cluster.ServiceEvent{ID: cluster.NewUUID(), At: now, Message: m.Text})
 	}
-	if !changed {
+	if len(fresh) == 0 {
 		return nil
 	}
-	if len(log.Events) > logLines {
-		log.Events = log.Events[:logLines]
-	}
-	return cluster.ServiceLogs.Put(tx, log)
+	return cluster.AddServiceEvents(tx, key, fresh...)
 }

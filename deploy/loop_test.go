@@ -186,7 +186,7 @@ func TestLogKeepsQuiet(t *testing.T) {
 	for range 60 {
 		at(0, message{"x", always}, message{"y", always})
 	}
-	if n := strings.Count(p.log("web"), "\n") + 1; n != logLines {
+	if n := strings.Count(p.log("web"), "\n") + 1; n != cluster.MaxServiceEvents {
 		t.Errorf("%d lines", n)
 	}
 }

@@ -29,6 +29,8 @@ type Config struct {
 	// DefaultCIDR is the range of the default VPCs. Where it is set, RunTask
 	// makes the caller's if it is missing; the zero Prefix leaves that to others.
 	DefaultCIDR netip.Prefix
+	// Contracts checks what task definitions declare of messages; nil: nobody does.
+	Contracts Contracts
 }
 
 // New returns the API over the store.

@@ -50,7 +50,9 @@ func (a *API) CreateService(ctx context.Context, in *ecs.CreateServiceInput) (*e
 	token := cluster.Token{Scope: w.scope, Operation: "CreateService", Token: deref(in.ClientToken), Digest: digest(same), At: time.Now().UTC()}
 
 	out := new(ecs.CreateServiceOutput)
+	forced := ""
 	err := a.db.Update(ctx, func(tx *store.Tx) error {
+		forced = ""
 		c, err := findCluster(tx, w.scope, in.Cluster)
 		if err != nil {
 			return err
@@ -91,6 +93,9 @@ func (a *API) CreateService(ctx context.Context, in *ecs.CreateServiceInput) (*e
 		if s.RoleARN == "" && (len(s.LoadBalancers) > 0 || s.Network != nil) {
 			s.RoleARN = "arn:aws:iam::" + s.Account + ":role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"
 		}
+		if forced, err = a.checkContracts(tx, &s, d); err != nil {
+			return err
+		}
 		if err := beginDeployment(tx, &s, d, false); err != nil {
 			return err
 		}
@@ -101,12 +106,16 @@ func (a *API) CreateService(ctx context.Context, in *ecs.CreateServiceInput) (*e
 			}
 		}
 		cluster.ServiceLogs.Delete(tx, key) // of a service of this name that was deleted
+		if err := noteForced(tx, s, forced); err != nil {
+			return err
+		}
 		out.Service = ptr(describeService(tx, s))
 		return cluster.Services.Put(tx, s)
 	})
 	if err != nil {
 		return nil, asInvalid(err)
 	}
+	a.logForced(forced)
 	out.Service.Tags = orEmpty(in.Tags)
 	return out, nil
 }

@@ -41,7 +41,9 @@ func (a *API) UpdateService(ctx context.Context, in *ecs.UpdateServiceInput) (*e
 		return nil, err
 	}
 	var out types.Service
+	var forced string
 	err = a.db.Update(ctx, func(tx *store.Tx) error {
+		forced = ""
 		s, err := updatable(tx, scope(ctx), in)
 		if err != nil {
 			return err
@@ -71,6 +73,15 @@ func (a *API) UpdateService(ctx context.Context, in *ecs.UpdateServiceInput) (*e
 		}
 		s.UpdatedAt = now()
 		p := old.Primary()
+		// What runs already was let in: it stays, and is scaled, whatever came since.
+		if p == nil || p.Family != d.Family || p.Revision != d.Revision {
+			if forced, err = a.checkContracts(tx, &s, d); err != nil {
+				return err
+			}
+			if err := noteForced(tx, s, forced); err != nil {
+				return err
+			}
+		}
 		if in.ForceNewDeployment || p == nil || p.Family != d.Family || p.Revision != d.Revision || replaces(old, s) {
 			if err := beginDeployment(tx, &s, d, in.ForceNewDeployment); err != nil {
 				return err
@@ -87,6 +98,7 @@ func (a *API) UpdateService(ctx context.Context, in *ecs.UpdateServiceInput) (*e
 	if err != nil {
 		return nil, asInvalid(err)
 	}
+	a.logForced(forced)
 	return &ecs.UpdateServiceOutput{Service: &out}, nil
 }
 

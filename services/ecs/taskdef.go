@@ -23,6 +23,11 @@ func (a *API) RegisterTaskDefinition(ctx context.Context, in *ecs.RegisterTaskDe
 	if err := validateTags(in.Tags); err != nil {
 		return nil, err
 	}
+	if a.cfg.Contracts != nil {
+		if err := a.cfg.Contracts.Read(def); err != nil {
+			return nil, clientErr("%s", err)
+		}
+	}
 	s := scope(ctx)
 	def.RegisteredBy = ptr(awsapi.CallFrom(ctx).Principal)
 	var d cluster.TaskDefinition
