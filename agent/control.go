@@ -46,14 +46,7 @@ type registration struct{ Cluster, Instance string }
 const registrationFile = "registration.json"
 
 func newControl(c Config, e *engine) (*control, error) {
-	transport := &http.Transport{
-		MaxIdleConnsPerHost: submitters, IdleConnTimeout: 90 * time.Second,
-		ResponseHeaderTimeout: 30 * time.Second, TLSHandshakeTimeout: 10 * time.Second,
-	}
-	if c.Dial != nil {
-		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return c.Dial(ctx) }
-	}
-	x := &control{cfg: c, log: c.Log, eng: e, http: &http.Client{Transport: transport}, healthy: e.healthy}
+	x := &control{cfg: c, log: c.Log, eng: e, http: &http.Client{Transport: transport(c)}, healthy: e.healthy}
 	x.ecs = ecs.New(ecs.Options{
 		Region: c.Region, BaseEndpoint: aws.String(c.Endpoint), Credentials: c.Credentials,
 		HTTPClient: x.http, Retryer: aws.NopRetryer{}, // retries are the callers', who never give up
@@ -66,6 +59,18 @@ func newControl(c Config, e *engine) (*control, error) {
 		}
 	}
 	return x, nil
+}
+
+// transport is the way to the control plane.
+func transport(c Config) *http.Transport {
+	t := &http.Transport{
+		MaxIdleConnsPerHost: submitters, IdleConnTimeout: 90 * time.Second,
+		ResponseHeaderTimeout: 30 * time.Second, TLSHandshakeTimeout: 10 * time.Second,
+	}
+	if c.Dial != nil {
+		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return c.Dial(ctx) }
+	}
+	return t
 }
 
 // run registers the node and keeps its sessions up until ctx ends.

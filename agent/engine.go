@@ -28,6 +28,7 @@ type engine struct {
 	resumed bool               // an earlier agent may have left things behind
 	tails   *logtail.Tailer
 	meta    *metadata
+	schemas *schemas
 	dns     hostDNS
 	vpcs    vpcs
 	samples samples
@@ -44,6 +45,7 @@ func newEngine(c Config) *engine {
 	e := &engine{cfg: c, log: c.Log, images: newImages(c), tasks: make(map[string]*task), buried: make(map[string]time.Time)}
 	e.reports = newReports(c.Log)
 	e.meta = newMetadata(e)
+	e.schemas = newSchemas(e)
 	e.vpcs.net = c.Network
 	e.dns.eng = e
 	e.healthy = make(chan struct{}, 1)
@@ -72,6 +74,7 @@ func (e *engine) close() {
 		t.release()
 	}
 	e.meta.close()
+	e.schemas.close()
 	e.dns.close()
 	e.work.Wait()
 	e.tails.Wait()

@@ -19,7 +19,7 @@ import (
 )
 
 // metadata serves what tasks may know of themselves: the task metadata
-// endpoint version 4 and the credentials of their roles.
+// endpoint version 4, the credentials of their roles, and schemas of messages.
 type metadata struct {
 	eng    *engine
 	server http.Server
@@ -37,6 +37,8 @@ func newMetadata(e *engine) *metadata {
 	mux.HandleFunc("GET /v4/{id}/stats", m.stats)
 	mux.HandleFunc("GET /v4/{id}/task/stats", m.taskStats)
 	mux.HandleFunc("GET /v2/credentials/{id}", m.credentials)
+	mux.HandleFunc("GET /schema/{id}/ids/{version}", m.schemaByID)
+	mux.HandleFunc("GET /schema/{id}/schemas/{registry}/{name}/versions/{version}", m.schemaByVersion)
 	mux.HandleFunc("/api/{id}/task-protection/v1/state", m.protection)
 	m.server = http.Server{
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10,

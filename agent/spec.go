@@ -196,7 +196,8 @@ func (t *task) env(c *types.ContainerDefinition, id string) []string {
 	}
 	if meta != "" {
 		own = append(own, [2]string{"ECS_CONTAINER_METADATA_URI_V4", meta + "/v4/" + id},
-			[2]string{"ECS_AGENT_URI", meta + "/api/" + id})
+			[2]string{"ECS_AGENT_URI", meta + "/api/" + id},
+			[2]string{"DHOW_SCHEMA_URI", meta + "/schema/" + id})
 	}
 	if t.eng.cfg.ServeAPI != nil && api != "" {
 		own = append(own, [2]string{"AWS_ENDPOINT_URL", api})
