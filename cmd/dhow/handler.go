@@ -65,6 +65,9 @@ func (p *platform) handler() http.Handler {
 	own.HandleFunc("GET /_dhow/logs/of/{name}", p.followTask)
 	own.Handle("/_dhow/acs/", p.acs)
 	own.Handle("/_dhow/tcs/", p.acs)
+	own.HandleFunc("GET /_dhow/schema/impact", p.schemaImpact)
+	own.HandleFunc("GET /_dhow/schema/ids/{id}", p.schemaByID)
+	own.HandleFunc("GET /_dhow/schema/schemas/{registry}/{name}/versions/{version}", p.schemaByVersion)
 	own.Handle(confluent.Prefix+"/", confluent.New(confluent.Config{Engine: p.schemas, Scope: p.callScope, Log: p.log}))
 	// Who is let in without credentials must not be a page of another site in
 	// the browser of somebody on this machine.

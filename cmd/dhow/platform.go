@@ -18,6 +18,7 @@ import (
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/cluster/outlet"
 	"github.com/dhowhq/dhow/contract/broker"
+	"github.com/dhowhq/dhow/contract/impact"
 	"github.com/dhowhq/dhow/contract/registry"
 	"github.com/dhowhq/dhow/deploy"
 	"github.com/dhowhq/dhow/identity"
@@ -57,6 +58,7 @@ type platform struct {
 	ecs      *ecs.API
 	topics   *topic.Engine
 	schemas  *registry.Engine
+	impact   *impact.Engine
 	broker   *broker.Engine
 	identity identity.Node
 	auth     identity.Open
@@ -214,7 +216,8 @@ func (p *platform) assemble(ctx context.Context) (err error) {
 	p.broker = broker.New(p.brokerConfig())
 	p.metrics.watchContracts(p.broker)
 	p.streams = stream.New(stream.Config{DB: p.db, Journal: p.journal, Log: p.log})
-	p.ecs = ecs.New(ecs.Config{DB: p.db, Log: p.log, TargetGroup: p.balancer.TargetGroup, DefaultCIDR: p.cidr})
+	p.impact = impact.New(p.db, p.schemas)
+	p.ecs = ecs.New(ecs.Config{DB: p.db, Log: p.log, TargetGroup: p.balancer.TargetGroup, DefaultCIDR: p.cidr, Contracts: p.impact})
 	if p.topics, err = topic.New(p.topicConfig()); err != nil {
 		return err
 	}

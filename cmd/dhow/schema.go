@@ -18,13 +18,14 @@ import (
 )
 
 type schemaCmd struct {
-	Check schemaCheckCmd `cmd:"" help:"Say whether the schemas in a folder get on with those in the registry; exit 1 if not."`
-	Push  schemaPushCmd  `cmd:"" help:"Register the schemas in a folder."`
-	Pull  schemaPullCmd  `cmd:"" help:"Write released versions into a folder."`
-	Lock  schemaLockCmd  `cmd:"" help:"Write the lock file of a folder, by which programs carry its schemas with them."`
-	Diff  schemaDiffCmd  `cmd:"" help:"Explain what the change from one schema to another means."`
-	Ls    schemaLsCmd    `cmd:"" help:"List schemas and their versions."`
-	Gen   schemaGenCmd   `cmd:"" help:"Write code for a folder's schemas."`
+	Check  schemaCheckCmd  `cmd:"" help:"Say whether the schemas in a folder get on with those in the registry; exit 1 if not."`
+	Push   schemaPushCmd   `cmd:"" help:"Register the schemas in a folder."`
+	Pull   schemaPullCmd   `cmd:"" help:"Write released versions into a folder."`
+	Lock   schemaLockCmd   `cmd:"" help:"Write the lock file of a folder, by which programs carry its schemas with them."`
+	Diff   schemaDiffCmd   `cmd:"" help:"Explain what the change from one schema to another means."`
+	Ls     schemaLsCmd     `cmd:"" help:"List schemas and their versions."`
+	Gen    schemaGenCmd    `cmd:"" help:"Write code for a folder's schemas."`
+	Impact schemaImpactCmd `cmd:"" help:"List the services that produce and consume a schema."`
 }
 
 // schemas is the registry at the platform, or wherever AWS_ENDPOINT_URL leads.
