@@ -76,20 +76,31 @@ func (s *Schema) plan(d protoreflect.MessageDescriptor) {
 			s.plan(nested)
 		}
 	}
-	for changed := true; changed; { // needs go up, also around cycles
-		changed = false
-		for _, m := range s.plans {
-			if !m.needs && m.holdsNeeds() {
-				m.needs, changed = true, true
+}
+
+// findNeeds goes from the messages that have required fields up to those that
+// hold them, also around cycles.
+func (s *Schema) findNeeds() {
+	holders := map[*message][]*message{}
+	var found []*message
+	for _, m := range s.plans {
+		m.each(func(f *field) {
+			if f.message != nil {
+				holders[f.message] = append(holders[f.message], m)
+			}
+		})
+		if m.needs = len(m.required) > 0; m.needs {
+			found = append(found, m)
+		}
+	}
+	for ; len(found) > 0; found = found[1:] {
+		for _, m := range holders[found[0]] {
+			if !m.needs {
+				m.needs = true
+				found = append(found, m)
 			}
 		}
 	}
-}
-
-func (m *message) holdsNeeds() bool {
-	needs := len(m.required) > 0
-	m.each(func(f *field) { needs = needs || f.message != nil && f.message.needs })
-	return needs
 }
 
 func (m *message) each(do func(*field)) {

@@ -113,6 +113,7 @@ func build(src Source, linked linker.File) (*Schema, error) {
 	for i := range root.Messages().Len() {
 		s.plan(root.Messages().Get(i))
 	}
+	s.findNeeds()
 	s.printed, s.imported = s.print(root), s.printImports(&files)
 	return s, nil
 }
