@@ -11,13 +11,19 @@ import (
 // schema, in a varint before the payload, into the indexes of ValidateMessage.
 // They number all messages of the file, at whatever depth, by their full names in
 // the order of bytes (MessageIndexFinder of the AWS Glue Schema Registry library).
+// The indexes are the schema's own, to be read only.
 func (s *Schema) GlueIndexes(number uint64) (indexes []int, ok bool) {
-	all := messages(nil, nil, s.file.Messages())
-	slices.SortFunc(all, func(a, b numbered) int { return cmp.Compare(a.name, b.name) })
-	if number >= uint64(len(all)) {
+	if number >= uint64(len(s.numbers)) {
 		return nil, false
 	}
-	return all[number].indexes, true
+	return s.numbers[number].indexes, true
+}
+
+// inOrder is all messages of a file by their numbers.
+func inOrder(f protoreflect.FileDescriptor) []numbered {
+	all := messages(nil, nil, f.Messages())
+	slices.SortFunc(all, func(a, b numbered) int { return cmp.Compare(a.name, b.name) })
+	return all
 }
 
 // numbered is a message with the indexes that lead to it.

@@ -45,6 +45,7 @@ type Schema struct {
 	named    string // the file's name as the source has it
 	types    *protoregistry.Types
 	plans    map[protoreflect.FullName]*message
+	numbers  []numbered // all messages, in the order of the numbers that Glue gives them
 	printed  string
 	imported string // what the references print
 }
@@ -105,7 +106,7 @@ func build(src Source, linked linker.File) (*Schema, error) {
 	if err != nil {
 		return nil, malformed(src.File, 1, "%v", err)
 	}
-	s := &Schema{file: root, named: src.File, types: &protoregistry.Types{}, plans: map[protoreflect.FullName]*message{}}
+	s := &Schema{file: root, named: src.File, types: &protoregistry.Types{}, plans: map[protoreflect.FullName]*message{}, numbers: inOrder(root)}
 	files.RangeFiles(func(f protoreflect.FileDescriptor) bool {
 		s.addExtensions(f)
 		return true
