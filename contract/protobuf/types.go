@@ -2,6 +2,7 @@ package protobuf
 
 import (
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -44,7 +45,7 @@ func (c *comparison) types(w, r protoreflect.FieldDescriptor, path string) {
 	case to == protoreflect.EnumKind:
 		c.toEnum(w, r, path)
 		return
-	case from == to || contains(reads[from], to) && !w.IsMap():
+	case from == to || slices.Contains(reads[from], to) && !w.IsMap():
 		return
 	}
 	c.incompatible(w, r, path)
@@ -68,15 +69,6 @@ func fits(values protoreflect.EnumValueDescriptors, as protoreflect.Kind) bool {
 		}
 	}
 	return true
-}
-
-func contains(kinds []protoreflect.Kind, k protoreflect.Kind) bool {
-	for _, have := range kinds {
-		if have == k {
-			return true
-		}
-	}
-	return false
 }
 
 func (c *comparison) incompatible(w, r protoreflect.FieldDescriptor, path string) {
