@@ -351,7 +351,9 @@ func pointer(path []string) string {
 	var b strings.Builder
 	for _, step := range path {
 		b.WriteByte('/')
-		b.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(step))
+		b.WriteString(steps.Replace(step))
 	}
 	return b.String()
 }
+
+var steps = strings.NewReplacer("~", "~0", "/", "~1")
