@@ -28,6 +28,8 @@ type reader struct {
 
 	lines map[string]int // by JSON pointer; nil: not wanted
 	path  []string       // kept only with lines
+	noted int            // the byte at which the last value in lines begins
+	line  int            // and its line, from 1
 }
 
 // decode reads a text as a whole; its errors are *syntaxError.
@@ -38,7 +40,7 @@ func decode(text string) (any, error) {
 
 // decodeLines also says on which line each value begins, by JSON pointer.
 func decodeLines(text string) (any, map[string]int, error) {
-	r := reader{text: text, lines: map[string]int{}}
+	r := reader{text: text, lines: map[string]int{}, line: 1}
 	v, err := r.document()
 	return v, r.lines, err
 }
@@ -206,10 +208,9 @@ func (r *reader) child(step string) (any, error) {
 // note keeps where the value that comes begins. Values come in the order of the
 // text, so that a line is counted on from the last.
 func (r *reader) note() {
-	const last = "\x00" // no pointer; holds byte and line of the value before
-	line := r.lines[last+"line"] + strings.Count(r.text[r.lines[last]:r.at], "\n")
-	r.lines[last], r.lines[last+"line"] = r.at, line
-	r.lines[pointer(r.path)] = line + 1
+	r.line += strings.Count(r.text[r.noted:r.at], "\n")
+	r.noted = r.at
+	r.lines[pointer(r.path)] = r.line
 }
 
 func (r *reader) take(c byte) bool {
