@@ -111,12 +111,17 @@ func (r *reader) value() (any, error) {
 	return r.word()
 }
 
+var constants = [...]struct {
+	text  string
+	value any
+}{{"true", true}, {"false", false}, {"null", nil}}
+
 func (r *reader) word() (any, error) {
 	rest := r.text[r.at:]
-	for word, v := range map[string]any{"true": true, "false": false, "null": nil} {
-		if strings.HasPrefix(rest, word) {
-			r.at += len(word)
-			return v, nil
+	for _, w := range constants {
+		if strings.HasPrefix(rest, w.text) {
+			r.at += len(w.text)
+			return w.value, nil
 		}
 	}
 	return nil, r.unexpected("a value")
@@ -243,7 +248,7 @@ func (r *reader) valid(s string) (string, error) {
 	if !utf8.ValidString(s) {
 		return "", r.fail("a string that is no UTF-8")
 	}
-	return strings.Clone(s), nil
+	return s, nil
 }
 
 // escaped reads on with a string of which [start, i) has no escape.
@@ -336,7 +341,7 @@ func (r *reader) number() (any, error) {
 	if r.at-start > maxDigits {
 		return nil, r.fail("a number of more than %d characters", maxDigits)
 	}
-	return json.Number(strings.Clone(r.text[start:r.at])), nil
+	return json.Number(r.text[start:r.at]), nil
 }
 
 func (r *reader) digits() (n int) {
