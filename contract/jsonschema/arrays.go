@@ -1,6 +1,8 @@
 package jsonschema
 
 import (
+	"slices"
+
 	js "github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/dhowhq/dhow/contract/verdict"
@@ -101,14 +103,7 @@ func (c *comparison) arrays(w set, r *js.Schema, path string) {
 	}
 }
 
-func anyNode(w set, is func(*js.Schema) bool) bool {
-	for _, n := range w.nodes {
-		if is(n) {
-			return true
-		}
-	}
-	return false
-}
+func anyNode(w set, is func(*js.Schema) bool) bool { return slices.ContainsFunc(w.nodes, is) }
 
 func (c *comparison) items(w set, s span, r *js.Schema, path string) {
 	front, rest := c.tuple(r)

@@ -2,6 +2,7 @@ package jsonschema
 
 import (
 	"encoding/json"
+	"maps"
 	"math/big"
 	"slices"
 	"strconv"
@@ -33,7 +34,7 @@ func appendJSON(b []byte, v any) []byte {
 		return append(b, ']')
 	case map[string]any:
 		b = append(b, '{')
-		for i, k := range slices.SortedFunc(keys(v), byUTF16) {
+		for i, k := range slices.SortedFunc(maps.Keys(v), byUTF16) {
 			if i > 0 {
 				b = append(b, ',')
 			}
@@ -43,16 +44,6 @@ func appendJSON(b []byte, v any) []byte {
 		return append(b, '}')
 	}
 	panic("no JSON value")
-}
-
-func keys(m map[string]any) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 func byUTF16(a, b string) int {

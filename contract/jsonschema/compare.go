@@ -3,6 +3,7 @@ package jsonschema
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -125,10 +126,8 @@ func (c *comparison) flatten(s *set, n *js.Schema) {
 	if n.Bool != nil && *n.Bool {
 		return
 	}
-	for _, have := range s.nodes {
-		if have == n {
-			return
-		}
+	if slices.Contains(s.nodes, n) {
+		return
 	}
 	s.nodes = append(s.nodes, n)
 	if n.Ref != nil {
@@ -291,7 +290,6 @@ func (c *comparison) in(f frame, do func()) {
 	c.above = c.above[:len(c.above)-1]
 }
 
-// valid reports whether a schema of either side allows a value.
 // refusal is why a schema of either side, or made of both, refuses a value; nil
 // where it does not, errLooks where that takes too long to tell.
 func (c *comparison) refusal(s *js.Schema, v any) error {
@@ -315,6 +313,7 @@ func (c *comparison) refusal(s *js.Schema, v any) error {
 	return count.check(s, v, sampleLooks)
 }
 
+// valid reports whether a schema of either side allows a value.
 func (c *comparison) valid(s *js.Schema, v any) bool { return c.refusal(s, v) == nil }
 
 func (c *comparison) refuses(s *js.Schema, v any) bool {

@@ -159,7 +159,7 @@ func required(w set) map[string]bool {
 			for _, name := range n.Required {
 				out[name] = true
 			}
-			for name := range maps.Keys(maps.Clone(out)) {
+			for name := range maps.Clone(out) {
 				for _, also := range needs(n, name) {
 					out[also] = true
 				}

@@ -3,6 +3,7 @@ package jsonschema
 import (
 	"encoding/json"
 	"math/big"
+	"slices"
 
 	js "github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -196,12 +197,7 @@ func (c *comparison) texts(w set, r *js.Schema, path string) {
 }
 
 func samePattern(w set, r *js.Schema) bool {
-	for _, n := range w.nodes {
-		if n.Pattern != nil && n.Pattern.String() == r.Pattern.String() {
-			return true
-		}
-	}
-	return false
+	return anyNode(w, func(n *js.Schema) bool { return sameText(n.Pattern, r.Pattern) })
 }
 
 // wider are formats that take all that another one takes.
@@ -211,15 +207,7 @@ var wider = map[string][]string{
 }
 
 func sameFormat(w set, r *js.Schema) bool {
-	for _, n := range w.nodes {
-		if n.Format == nil {
-			continue
-		}
-		for _, name := range append(wider[n.Format.Name], n.Format.Name) {
-			if name == r.Format.Name {
-				return true
-			}
-		}
-	}
-	return false
+	return anyNode(w, func(n *js.Schema) bool {
+		return n.Format != nil && (n.Format.Name == r.Format.Name || slices.Contains(wider[n.Format.Name], r.Format.Name))
+	})
 }
