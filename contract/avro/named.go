@@ -16,10 +16,7 @@ func (p *parser) define(t *typ, v *value, kind, ns string) error {
 			return err
 		}
 	}
-	if t.name = name; !strings.Contains(name, ".") {
-		t.name = join(ns, name)
-	}
-	if !validFullName(t.name) {
+	if t.name = qualified(ns, name); !validFullName(t.name) {
 		return p.fail(v, "%q is no name for %s: names are letters, digits and _, not with a digit first, joined by dots", t.name, kind)
 	}
 	if _, ok := primitives[short(t.name)]; ok {
@@ -43,10 +40,7 @@ func (p *parser) aliases(t *typ, v *value, kind string) error {
 	}
 	for i := range list.items {
 		a := &list.items[i]
-		full := a.text
-		if !strings.Contains(full, ".") {
-			full = join(space(t.name), full)
-		}
+		full := qualified(space(t.name), a.text)
 		if a.shape != jsonString || !validFullName(full) {
 			return p.fail(a, "an alias of %s is a name", t.name)
 		}

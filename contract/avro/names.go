@@ -33,59 +33,43 @@ func Names(src Source) (defined, needed []string, err error) {
 type nameWalk struct{ defined, used []string }
 
 // visit looks at a schema within a namespace.
-func (w *nameWalk) visit(v any, space string) {
+func (w *nameWalk) visit(v any, ns string) {
 	switch v := v.(type) {
 	case string:
-		if !primitive(v) {
-			w.used = append(w.used, fullName(v, space))
+		if _, ok := primitives[v]; !ok {
+			w.used = append(w.used, qualified(ns, v))
 		}
 	case []any:
 		for _, b := range v {
-			w.visit(b, space)
+			w.visit(b, ns)
 		}
 	case map[string]any:
-		w.object(v, space)
+		w.object(v, ns)
 	}
 }
 
-func (w *nameWalk) object(o map[string]any, space string) {
+func (w *nameWalk) object(o map[string]any, ns string) {
 	name, _ := o["name"].(string)
-	if ns, ok := o["namespace"].(string); ok && !strings.Contains(name, ".") {
-		space = ns
+	if own, ok := o["namespace"].(string); ok && !strings.Contains(name, ".") {
+		ns = own
 	}
 	switch o["type"] {
 	case "record", "error", "enum", "fixed":
-		full := fullName(name, space)
+		full := qualified(ns, name)
 		w.defined = append(w.defined, full)
-		space = full[:max(0, strings.LastIndexByte(full, '.'))]
 		fields, _ := o["fields"].([]any)
 		for _, f := range fields {
 			if f, ok := f.(map[string]any); ok {
-				w.visit(f["type"], space)
+				w.visit(f["type"], space(full))
 			}
 		}
 	case "array":
-		w.visit(o["items"], space)
+		w.visit(o["items"], ns)
 	case "map":
-		w.visit(o["values"], space)
+		w.visit(o["values"], ns)
 	default:
-		w.visit(o["type"], space)
+		w.visit(o["type"], ns)
 	}
-}
-
-func fullName(name, space string) string {
-	if space == "" || strings.Contains(name, ".") {
-		return name
-	}
-	return space + "." + name
-}
-
-func primitive(name string) bool {
-	switch name {
-	case "null", "boolean", "int", "long", "float", "double", "bytes", "string":
-		return true
-	}
-	return false
 }
 
 // Inline is the text of a schema with the types of refs, which are as for Parse,

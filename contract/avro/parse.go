@@ -58,13 +58,10 @@ func (p *parser) source(src Source) (*typ, error) {
 func (p *parser) foresee(v *value, ns string) {
 	if name := v.member("name"); name != nil && name.shape == jsonString {
 		if t := v.member("type"); t != nil && (t.text == "record" || t.text == "error" || t.text == "enum" || t.text == "fixed") {
-			full := name.text
 			if s := v.member("namespace"); s != nil {
 				ns = s.text
 			}
-			if !strings.Contains(full, ".") {
-				full = join(ns, full)
-			}
+			full := qualified(ns, name.text)
 			ns = space(full)
 			p.coming[full] = p.place(v)
 		}
@@ -76,8 +73,9 @@ func (p *parser) foresee(v *value, ns string) {
 	}
 }
 
-func join(ns, name string) string {
-	if ns == "" {
+// qualified is the full name of what a text in a namespace calls by a name.
+func qualified(ns, name string) string {
+	if ns == "" || strings.Contains(name, ".") {
 		return name
 	}
 	return ns + "." + name
@@ -102,10 +100,7 @@ func (p *parser) reference(v *value, ns string) (*typ, error) {
 	if k, ok := primitives[v.text]; ok {
 		return p.new(k, v), nil
 	}
-	full := v.text
-	if !strings.Contains(full, ".") {
-		full = join(ns, full)
-	}
+	full := qualified(ns, v.text)
 	for _, name := range []string{full, v.text} {
 		if t := p.names[name]; t != nil {
 			return t, nil
