@@ -23,7 +23,7 @@ import (
 
 // Schema is a definition to write types for.
 type Schema struct {
-	Name string // REGISTRY/NAME, for comments
+	Name string // REGISTRY/NAME, for errors
 	Text string // with all that it refers to
 }
 
@@ -48,7 +48,6 @@ func Go(o Options, schemas ...Schema) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.Name, err)
 		}
-		g.schema = s.Name
 		if _, err := g.goType(parsed.Root(), ""); err != nil {
 			return nil, fmt.Errorf("%s: %w", s.Name, err)
 		}
@@ -74,7 +73,6 @@ func Go(o Options, schemas ...Schema) ([]byte, error) {
 }
 
 type generator struct {
-	schema  string
 	types   map[string]string // declarations by Avro's full name
 	order   []string
 	names   map[string]string // Avro's full names by Go's
