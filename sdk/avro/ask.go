@@ -127,7 +127,8 @@ func (r *Registry) get(ctx context.Context, in *glue.GetSchemaVersionInput) (*gl
 // and says what went wrong.
 func called[Out any](r *Registry, ctx context.Context, call func() (Out, error)) (Out, error) {
 	out, err := call()
-	if err != nil && stale(err) && r.renewCredentials() {
+	if err != nil && stale(err) {
+		r.renewCredentials()
 		out, err = call()
 	}
 	var missing *types.EntityNotFoundException
@@ -151,13 +152,12 @@ func stale(err error) bool {
 
 // renewCredentials has a client's cache of credentials forget them. Providers
 // without a cache are asked for each call as it is.
-func (r *Registry) renewCredentials() bool {
+func (r *Registry) renewCredentials() {
 	client, ok := r.api.(interface{ Options() glue.Options })
 	if !ok {
-		return true
+		return
 	}
 	if c, ok := client.Options().Credentials.(interface{ Invalidate() }); ok {
 		c.Invalidate()
 	}
-	return true
 }

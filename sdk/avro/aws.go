@@ -2,7 +2,6 @@ package avro
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,8 +17,6 @@ import (
 
 	"github.com/dhowhq/dhow/contract/wire"
 )
-
-func toBase64(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 
 // AttributeNames are the message attributes that a ReceiveMessage has to ask for
 // where producers write the form Named: SQS returns none unasked.
@@ -115,7 +112,7 @@ func (p *Producer[T]) KinesisEntry(partitionKey string, v *T) (kinesistypes.PutR
 }
 
 func (p *Producer[T]) record(v *T) ([]byte, error) {
-	if f := p.ref.Form; f == wire.Named {
+	if p.ref.Form == wire.Named {
 		return nil, ErrHeaderless
 	}
 	return p.Encode(v)

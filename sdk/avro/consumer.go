@@ -38,7 +38,7 @@ func NewConsumer[T any](ctx context.Context, source Source, schema string, opts 
 		return nil, err
 	}
 	c := &Consumer[T]{source: source, decoder: wire.Decoder{Limit: o.limit, Only: o.only}, decode: o.decode}
-	if c.reader, err = read(ctx, source, want, o); err != nil {
+	if c.reader, err = chosen(ctx, source, want, o); err != nil {
 		return nil, fmt.Errorf("a consumer of %s: %w", want, err)
 	}
 	if o.bare == "" {
@@ -54,8 +54,9 @@ func NewConsumer[T any](ctx context.Context, source Source, schema string, opts 
 	return c, nil
 }
 
-// read finds the version that a consumer reads as.
-func read(ctx context.Context, source Source, want Wanted, o options) (*Version, error) {
+// chosen is the version that a program is built for: the text that it was given,
+// or else the newest that is wanted.
+func chosen(ctx context.Context, source Source, want Wanted, o options) (*Version, error) {
 	if o.definition != "" {
 		return parse(&Version{Name: want.Name, Definition: o.definition}, o.custom...)
 	}

@@ -2,6 +2,7 @@ package avro
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -55,17 +56,9 @@ func formOf(v *Version, o options) wire.Form {
 
 // written finds the version that a producer writes.
 func written(ctx context.Context, source Source, want Wanted, o options) (*Version, error) {
-	if o.definition == "" {
-		v, err := source.Select(ctx, want)
-		if err != nil || len(o.custom) == 0 {
-			return v, err
-		}
-		again := *v
-		return parse(&again, o.custom...)
-	}
-	mine, err := parse(&Version{Name: want.Name, Definition: o.definition}, o.custom...)
-	if err != nil {
-		return nil, err
+	mine, err := chosen(ctx, source, want, o)
+	if err != nil || o.definition == "" {
+		return mine, err
 	}
 	v, err := source.Find(ctx, want.Name, wire.Reference{Form: wire.SingleObject, Fingerprint: mine.fingerprint})
 	if err != nil {
@@ -131,7 +124,7 @@ func (p *Producer[T]) Text(v *T) (body string, attributes map[string]string, err
 	if err != nil {
 		return "", nil, err
 	}
-	return toBase64(message), p.attributes(), nil
+	return base64.StdEncoding.EncodeToString(message), p.attributes(), nil
 }
 
 // attributes are what travels beside a payload in the form Named.
