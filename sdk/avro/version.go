@@ -115,9 +115,8 @@ func sameName(a, b string) bool {
 	return ok && ok2 && ra == rb && na == nb
 }
 
-// sum is what a lock file keeps of a text: with ends of lines as LF, so that a
-// checkout on Windows is the same.
-// Sum is the sha256 of an entry of a lock file.
+// Sum is the sha256 that a lock file keeps of a text, in hex: with ends of lines
+// as LF, so that a checkout on Windows is the same.
 func Sum(definition []byte) string {
 	h := sha256.Sum256([]byte(strings.ReplaceAll(string(definition), "\r\n", "\n")))
 	return hex.EncodeToString(h[:])
