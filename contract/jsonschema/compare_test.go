@@ -3,6 +3,8 @@ package jsonschema
 import (
 	"strings"
 	"testing"
+
+	js "github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 func parse(t testing.TB, text string) *Schema {
@@ -128,5 +130,18 @@ func TestCanRead(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestNeeds has a property that both keywords speak of: schemas are shared, so
+// nothing may be written behind the list of one.
+func TestNeeds(t *testing.T) {
+	list := []string{"b", "c", "d", "free"}[:3]
+	n := &js.Schema{Dependencies: map[string]any{"a": list}, DependentRequired: map[string][]string{"a": {"e"}}}
+	if got := strings.Join(needs(n, "a"), " "); got != "b c d e" {
+		t.Errorf("a needs %s", got)
+	}
+	if after := list[:4][3]; after != "free" {
+		t.Errorf("%q was written behind the schema's list", after)
 	}
 }

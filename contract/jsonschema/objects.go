@@ -172,7 +172,7 @@ func required(w set) map[string]bool {
 // needs are the properties that an object with one of a name must have.
 func needs(n *js.Schema, name string) []string {
 	if also, ok := n.Dependencies[name].([]string); ok {
-		return append(also, n.DependentRequired[name]...)
+		return slices.Concat(also, n.DependentRequired[name])
 	}
 	return n.DependentRequired[name]
 }
