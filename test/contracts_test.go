@@ -26,6 +26,7 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/dhowhq/dhow/contract/wire"
+	"github.com/dhowhq/dhow/internal/sdktest"
 	"github.com/dhowhq/dhow/sdk/avro"
 )
 
@@ -371,53 +372,23 @@ func (s *shop) converse(cmd *exec.Cmd, forms ...string) {
 	}
 }
 
-// absent skips a test for want of a program, but not where everything has to be
-// there.
-func absent(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
-}
-
-// foreign is a command with nothing of AWS in its environment.
-func foreign(dir, name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(name, args...)
-	cmd.Dir = dir
-	for _, e := range os.Environ() {
-		if !strings.HasPrefix(e, "AWS_") {
-			cmd.Env = append(cmd.Env, e)
-		}
-	}
-	return cmd
-}
-
 // TestContractsNode has the npm packages avsc, and glue-schema-registry of
 // meinestadt.de which asks the platform's registry, write and read.
 func TestContractsNode(t *testing.T) {
-	if _, err := exec.LookPath("npm"); err != nil {
-		absent(t, "npm is not installed")
-	}
 	s := newShop(t, "555555555502")
-	dir := t.TempDir()
-	install := exec.Command("npm", "install", "--no-audit", "--no-fund", "--prefer-offline", "avsc@5", "@meinestadt.de/glue-schema-registry@4")
-	install.Dir = dir
-	if out, err := install.CombinedOutput(); err != nil {
-		absent(t, "npm cannot install avsc and glue-schema-registry: "+string(out))
-	}
-	script, err := os.ReadFile("testdata/contracts/peers.mjs")
-	s.must(err)
-	s.must(os.WriteFile(filepath.Join(dir, "peers.mjs"), script, 0o600))
-	s.converse(foreign(dir, "node", "peers.mjs"), "glue", "zlib", "confluent", "single", "named", "bare", "event")
+	cmd := sdktest.Node(t, "testdata/contracts/peers.mjs", []string{"avsc@5", "@meinestadt.de/glue-schema-registry@4"})
+	cmd.Env = sdktest.Environ()
+	s.converse(cmd, "glue", "zlib", "confluent", "single", "named", "bare", "event")
 }
 
 // TestContractsPython has Debian's python3-avro write and read.
 func TestContractsPython(t *testing.T) {
 	const python = "/usr/bin/python3"
 	if err := exec.Command(python, "-c", "import avro.io").Run(); err != nil {
-		absent(t, "python3 has no avro (apt-get install python3-avro)")
+		sdktest.Missing(t, "python3 has no avro (apt-get install python3-avro)")
 	}
 	s := newShop(t, "555555555503")
-	s.converse(foreign("", python, "testdata/contracts/peers.py"), "glue", "confluent", "single", "named", "bare")
+	cmd := exec.Command(python, "testdata/contracts/peers.py")
+	cmd.Env = sdktest.Environ()
+	s.converse(cmd, "glue", "confluent", "single", "named", "bare")
 }
