@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -18,7 +17,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/glue"
@@ -56,7 +54,7 @@ var orderVersions = [2]string{
 var order10, order11 = []byte{2, 'a'}, append([]byte{2, 'a'}, make([]byte, 8)...)
 
 func newMarket(t *testing.T, p *platform, account string) *market {
-	c := aws.Config{Region: "us-east-1", BaseEndpoint: &p.url, Credentials: credentials.NewStaticCredentialsProvider(account, "any", ""), RetryMaxAttempts: 1}
+	c := p.config(account)
 	s := &market{T: t, account: account, url: p.url, glue: glue.NewFromConfig(c), sqs: sqs.NewFromConfig(c), sns: sns.NewFromConfig(c), kinesis: kinesis.NewFromConfig(c), events: eventbridge.NewFromConfig(c)}
 	_, err := s.glue.CreateRegistry(t.Context(), &glue.CreateRegistryInput{RegistryName: aws.String("shop")})
 	s.check(err)
@@ -581,11 +579,7 @@ func (s *market) usage() (u usage) {
 // it again, and deletes versions: what was taken is what was right at its time,
 // counts last, and what is in use is not deleted.
 func TestContractsUnderLoad(t *testing.T) {
-	p, err := startPlatform(filepath.Join(t.TempDir(), "data"), "--no-node")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.stop() })
+	p := ownPlatform(t)
 	s := newMarket(t, p, "444444444505")
 	ctx, address := t.Context(), p.address()
 	q := s.queue("orders", nil, "dhow:schema", "shop/order@1")
@@ -649,7 +643,7 @@ func TestContractsUnderLoad(t *testing.T) {
 	if err := p.start(address); err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: q, MessageBody: aws.String("hello")})
+	_, err := s.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: q, MessageBody: aws.String("hello")})
 	s.refused(err, "InvalidMessageContents", "name the version")
 	_, err = s.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: q, MessageBody: s.text(0, order10)})
 	s.check(err)
