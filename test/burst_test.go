@@ -39,7 +39,8 @@ func TestLogBurst(t *testing.T) {
 	if err != nil {
 		t.Skip("no busybox to log with: ", err)
 	}
-	const account, lines, line = "777700000001", 100 << 20 / 128, "0123456789abcdef"
+	account := newAccount()
+	const lines, line = 100 << 20 / 128, "0123456789abcdef"
 	c := p.config(account)
 	run, logs, ctx := ecs.NewFromConfig(c), cwl.NewFromConfig(c), t.Context()
 	dir := t.TempDir()

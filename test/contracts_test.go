@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/glue"
@@ -66,11 +65,11 @@ type shop struct {
 	ids      []string // of the schema versions
 }
 
-func newShop(t *testing.T, account string) *shop {
+func newShop(t *testing.T) *shop {
 	t.Helper()
 	p := need(t)
-	s := &shop{T: t, account: account}
-	s.cfg = aws.Config{Region: "us-east-1", BaseEndpoint: &p.url, Credentials: credentials.NewStaticCredentialsProvider(account, "any", "")}
+	s := &shop{T: t, account: newAccount()}
+	s.cfg = p.config(s.account)
 	s.glue = glue.NewFromConfig(s.cfg)
 	name, schema := aws.String("shop"), aws.String("purchase")
 	_, err := s.glue.CreateRegistry(t.Context(), &glue.CreateRegistryInput{RegistryName: name})
@@ -121,7 +120,7 @@ func (s *shop) arn(service, rest string) *string {
 // TestContractsTravel sends values through the platform's services, in each form
 // that each has, and has them read at the other end.
 func TestContractsTravel(t *testing.T) {
-	s := newShop(t, "555555555501")
+	s := newShop(t)
 	queues := sqs.NewFromConfig(s.cfg)
 	q, err := queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("purchases")})
 	s.must(err)
@@ -375,7 +374,7 @@ func (s *shop) converse(cmd *exec.Cmd, forms ...string) {
 // TestContractsNode has the npm packages avsc, and glue-schema-registry of
 // meinestadt.de which asks the platform's registry, write and read.
 func TestContractsNode(t *testing.T) {
-	s := newShop(t, "555555555502")
+	s := newShop(t)
 	cmd := sdktest.Node(t, "testdata/contracts/peers.mjs", []string{"avsc@5", "@meinestadt.de/glue-schema-registry@4"})
 	cmd.Env = sdktest.Environ()
 	s.converse(cmd, "glue", "zlib", "confluent", "single", "named", "bare", "event")
@@ -387,7 +386,7 @@ func TestContractsPython(t *testing.T) {
 	if err := exec.Command(python, "-c", "import avro.io").Run(); err != nil {
 		sdktest.Missing(t, "python3 has no avro (apt-get install python3-avro)")
 	}
-	s := newShop(t, "555555555503")
+	s := newShop(t)
 	cmd := exec.Command(python, "testdata/contracts/peers.py")
 	cmd.Env = sdktest.Environ()
 	s.converse(cmd, "glue", "confluent", "single", "named", "bare")

@@ -22,7 +22,7 @@ import (
 func TestEventsIntoStream(t *testing.T) {
 	p := need(t)
 	ctx := t.Context()
-	const account = "444444444401"
+	account := newAccount()
 	cfg := aws.Config{Region: "us-east-1", BaseEndpoint: &p.url, Credentials: credentials.NewStaticCredentialsProvider(account, "any", "")}
 	events, streams, queues := eventbridge.NewFromConfig(cfg), kinesis.NewFromConfig(cfg), sqs.NewFromConfig(cfg)
 	check := failing(t)
@@ -114,7 +114,8 @@ func TestEventsIntoStream(t *testing.T) {
 func TestEventsIntoBusyShard(t *testing.T) {
 	p := need(t)
 	ctx := t.Context()
-	const account, size, events = "444444444406", 240_000, 12
+	account := newAccount()
+	const size, events = 240_000, 12
 	cfg := aws.Config{Region: "us-east-1", BaseEndpoint: &p.url, Credentials: credentials.NewStaticCredentialsProvider(account, "any", "")}
 	bus, streams := eventbridge.NewFromConfig(cfg), kinesis.NewFromConfig(cfg)
 	check := failing(t)

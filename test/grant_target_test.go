@@ -22,7 +22,7 @@ import (
 func TestOtherAccountsTargets(t *testing.T) {
 	p := need(t)
 	ctx := t.Context()
-	const ours, theirs = "444444444404", "444444444405"
+	ours, theirs := newAccount(), newAccount()
 	config := p.config
 	events, topics, streams := eventbridge.NewFromConfig(config(ours)), sns.NewFromConfig(config(theirs)), kinesis.NewFromConfig(config(theirs))
 	check := failing(t)

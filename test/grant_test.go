@@ -20,7 +20,7 @@ import (
 func TestOtherAccountsQueue(t *testing.T) {
 	p := need(t)
 	ctx := t.Context()
-	const ours, theirs = "444444444402", "444444444403"
+	ours, theirs := newAccount(), newAccount()
 	config := p.config
 	events, topics := eventbridge.NewFromConfig(config(ours)), sns.NewFromConfig(config(ours))
 	subscriber := sns.NewFromConfig(config(theirs))

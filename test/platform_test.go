@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -115,6 +116,12 @@ func (p *platform) config(account string) aws.Config {
 	return aws.Config{Region: "us-east-1", BaseEndpoint: aws.String("http://" + p.address()), RetryMaxAttempts: 1, HTTPClient: sdktest.Client(),
 		Credentials: credentials.NewStaticCredentialsProvider(account, "any", "")}
 }
+
+var accounts atomic.Int64
+
+// newAccount is an account that no other test of this run has, so that what one
+// leaves behind is in no other's way, nor in its own when it runs twice.
+func newAccount() string { return fmt.Sprintf("9%011d", accounts.Add(1)) }
 
 // failing ends a test with the first error.
 func failing(t *testing.T) func(error) {
