@@ -15,6 +15,7 @@ import (
 
 	"github.com/dhowhq/dhow/contract"
 	"github.com/dhowhq/dhow/contract/registry"
+	"github.com/dhowhq/dhow/contract/wire"
 )
 
 // Remote is a registry behind the Glue API: dhow's, or AWS's own.
@@ -47,13 +48,12 @@ func (v Version) Label() string {
 	return fmt.Sprintf("version %d", v.Number)
 }
 
-// split takes REGISTRY/NAME apart.
+// split takes REGISTRY/NAME apart; NAME alone is in the default registry.
 func split(name string) (reg, schema string) {
-	reg, schema, ok := strings.Cut(name, "/")
-	if !ok {
-		return registry.Default, name
+	if reg, schema, ok := wire.SplitName(name); ok {
+		return reg, schema
 	}
-	return reg, schema
+	return registry.Default, name
 }
 
 // Get returns a schema with all its available versions; nil without an error if
