@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -23,11 +24,7 @@ func (c schemaUsageCmd) Run(ctx context.Context) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "VERSION\tACCEPTED\tREFUSED\tLAST\tTO\tBY")
 	for _, u := range found.Usage {
-		version := u.Version
-		if version == "" {
-			version = "-"
-		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\t%s\n", version, u.Accepted, u.Refused, u.Last.UTC().Format(time.DateTime), u.Resource, u.Sender)
+		fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\t%s\n", cmp.Or(u.Version, "-"), u.Accepted, u.Refused, u.Last.UTC().Format(time.DateTime), u.Resource, u.Sender)
 	}
 	return w.Flush()
 }
