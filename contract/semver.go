@@ -48,6 +48,16 @@ func BumpOf(next Schema, major []Version) Bump {
 	return Minor
 }
 
+// NextBump is [BumpOf] of what becomes a version of its own: Patch where the text
+// is that of the last one, which is of other references or deleted, and Major
+// where no version of the major is left to compare with.
+func NextBump(next Schema, major []Version) Bump {
+	if len(major) == 0 {
+		return Major
+	}
+	return max(Patch, BumpOf(next, major))
+}
+
 // sameText reports whether two sources are one, with all that they refer to.
 // What they refer to goes by its file; what the schema's own is called says
 // nothing.

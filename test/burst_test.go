@@ -10,12 +10,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	cwl "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
-
-	"github.com/dhowhq/dhow/internal/sdktest"
 )
 
 // peak is the most memory that a process has had since reset, in bytes.
@@ -42,8 +39,9 @@ func TestLogBurst(t *testing.T) {
 	if err != nil {
 		t.Skip("no busybox to log with: ", err)
 	}
-	const account, lines, line = "777700000001", 100 << 20 / 128, "0123456789abcdef"
-	c := aws.Config{Region: "us-east-1", BaseEndpoint: &p.url, RetryMaxAttempts: 1, HTTPClient: sdktest.Client(), Credentials: credentials.NewStaticCredentialsProvider(account, "any", "")}
+	account := newAccount()
+	const lines, line = 100 << 20 / 128, "0123456789abcdef"
+	c := p.config(account)
 	run, logs, ctx := ecs.NewFromConfig(c), cwl.NewFromConfig(c), t.Context()
 	dir := t.TempDir()
 	script := fmt.Sprintf("#!/busybox sh\n/busybox yes %s | /busybox head -n %d\n", strings.Repeat(line, 8)[1:], lines)

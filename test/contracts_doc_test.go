@@ -49,7 +49,7 @@ func TestContractsPage(t *testing.T) {
 	cmd := exec.Command("bash", "-c", script)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(dhow)+":"+os.Getenv("PATH"), "AWS_ENDPOINT_URL="+p.url, "AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1",
-		"AWS_ACCESS_KEY_ID=770011223344", "AWS_SECRET_ACCESS_KEY=any", "AWS_PAGER=", "AWS_CA_BUNDLE=", "AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "CGO_ENABLED=0", "GITHUB_ACTIONS=")
+		"AWS_ACCESS_KEY_ID="+newAccount(), "AWS_SECRET_ACCESS_KEY=any", "AWS_PAGER=", "AWS_CA_BUNDLE=", "AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "CGO_ENABLED=0", "GITHUB_ACTIONS=")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/glue"
@@ -26,6 +25,7 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/dhowhq/dhow/contract/wire"
+	"github.com/dhowhq/dhow/internal/sdktest"
 	"github.com/dhowhq/dhow/sdk/avro"
 )
 
@@ -65,11 +65,11 @@ type shop struct {
 	ids      []string // of the schema versions
 }
 
-func newShop(t *testing.T, account string) *shop {
+func newShop(t *testing.T) *shop {
 	t.Helper()
 	p := need(t)
-	s := &shop{T: t, account: account}
-	s.cfg = aws.Config{Region: "us-east-1", BaseEndpoint: &p.url, Credentials: credentials.NewStaticCredentialsProvider(account, "any", "")}
+	s := &shop{T: t, account: newAccount()}
+	s.cfg = p.config(s.account)
 	s.glue = glue.NewFromConfig(s.cfg)
 	name, schema := aws.String("shop"), aws.String("purchase")
 	_, err := s.glue.CreateRegistry(t.Context(), &glue.CreateRegistryInput{RegistryName: name})
@@ -120,7 +120,7 @@ func (s *shop) arn(service, rest string) *string {
 // TestContractsTravel sends values through the platform's services, in each form
 // that each has, and has them read at the other end.
 func TestContractsTravel(t *testing.T) {
-	s := newShop(t, "555555555501")
+	s := newShop(t)
 	queues := sqs.NewFromConfig(s.cfg)
 	q, err := queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("purchases")})
 	s.must(err)
@@ -371,53 +371,23 @@ func (s *shop) converse(cmd *exec.Cmd, forms ...string) {
 	}
 }
 
-// absent skips a test for want of a program, but not where everything has to be
-// there.
-func absent(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
-}
-
-// foreign is a command with nothing of AWS in its environment.
-func foreign(dir, name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(name, args...)
-	cmd.Dir = dir
-	for _, e := range os.Environ() {
-		if !strings.HasPrefix(e, "AWS_") {
-			cmd.Env = append(cmd.Env, e)
-		}
-	}
-	return cmd
-}
-
 // TestContractsNode has the npm packages avsc, and glue-schema-registry of
 // meinestadt.de which asks the platform's registry, write and read.
 func TestContractsNode(t *testing.T) {
-	if _, err := exec.LookPath("npm"); err != nil {
-		absent(t, "npm is not installed")
-	}
-	s := newShop(t, "555555555502")
-	dir := t.TempDir()
-	install := exec.Command("npm", "install", "--no-audit", "--no-fund", "--prefer-offline", "avsc@5", "@meinestadt.de/glue-schema-registry@4")
-	install.Dir = dir
-	if out, err := install.CombinedOutput(); err != nil {
-		absent(t, "npm cannot install avsc and glue-schema-registry: "+string(out))
-	}
-	script, err := os.ReadFile("testdata/contracts/peers.mjs")
-	s.must(err)
-	s.must(os.WriteFile(filepath.Join(dir, "peers.mjs"), script, 0o600))
-	s.converse(foreign(dir, "node", "peers.mjs"), "glue", "zlib", "confluent", "single", "named", "bare", "event")
+	s := newShop(t)
+	cmd := sdktest.Node(t, "testdata/contracts/peers.mjs", []string{"avsc@5", "@meinestadt.de/glue-schema-registry@4"})
+	cmd.Env = sdktest.Environ()
+	s.converse(cmd, "glue", "zlib", "confluent", "single", "named", "bare", "event")
 }
 
 // TestContractsPython has Debian's python3-avro write and read.
 func TestContractsPython(t *testing.T) {
 	const python = "/usr/bin/python3"
 	if err := exec.Command(python, "-c", "import avro.io").Run(); err != nil {
-		absent(t, "python3 has no avro (apt-get install python3-avro)")
+		sdktest.Missing(t, "python3 has no avro (apt-get install python3-avro)")
 	}
-	s := newShop(t, "555555555503")
-	s.converse(foreign("", python, "testdata/contracts/peers.py"), "glue", "confluent", "single", "named", "bare")
+	s := newShop(t)
+	cmd := exec.Command(python, "testdata/contracts/peers.py")
+	cmd.Env = sdktest.Environ()
+	s.converse(cmd, "glue", "confluent", "single", "named", "bare")
 }

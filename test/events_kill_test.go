@@ -4,18 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
-
-	"github.com/dhowhq/dhow/internal/sdktest"
 )
 
 // TestEventsKill9 kills the platform ten times while events are put on a bus.
@@ -24,22 +20,13 @@ import (
 // has them too: a replay, which is killed as well, brings them all again.
 func TestEventsKill9(t *testing.T) {
 	need(t)
-	p, err := startPlatform(filepath.Join(t.TempDir(), "data"), "--no-node")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.stop() })
+	p := ownPlatform(t)
 	address := p.address()
 	ctx := t.Context()
-	base, keys := aws.String("http://"+address), credentials.NewStaticCredentialsProvider("111111111111", "x", "")
-	events := eventbridge.New(eventbridge.Options{BaseEndpoint: base, Region: "us-east-1", RetryMaxAttempts: 1, HTTPClient: sdktest.Client(), Credentials: keys})
-	queues := sqs.New(sqs.Options{BaseEndpoint: base, Region: "us-east-1", RetryMaxAttempts: 1, HTTPClient: sdktest.Client(), Credentials: keys})
-	check := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	config := p.config("111111111111")
+	events := eventbridge.NewFromConfig(config)
+	queues := sqs.NewFromConfig(config)
+	check := failing(t)
 	queue := func(name string, attributes map[string]string) *string {
 		t.Helper()
 		out, err := queues.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
@@ -108,7 +95,7 @@ func TestEventsKill9(t *testing.T) {
 	come := func(url *string, replay string) map[string]int {
 		t.Helper()
 		got := map[string]int{}
-		drain(t, *base, url, func(body, _ string) {
+		drain(t, p.url, url, func(body, _ string) {
 			var e struct {
 				ID     string `json:"id"`
 				Replay string `json:"replay-name"`

@@ -22,15 +22,10 @@ import (
 func TestEventsIntoStream(t *testing.T) {
 	p := need(t)
 	ctx := t.Context()
-	const account = "444444444401"
+	account := newAccount()
 	cfg := aws.Config{Region: "us-east-1", BaseEndpoint: &p.url, Credentials: credentials.NewStaticCredentialsProvider(account, "any", "")}
 	events, streams, queues := eventbridge.NewFromConfig(cfg), kinesis.NewFromConfig(cfg), sqs.NewFromConfig(cfg)
-	check := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	check := failing(t)
 	arn := func(service, rest string) *string {
 		return aws.String("arn:aws:" + service + ":us-east-1:" + account + ":" + rest)
 	}
@@ -119,15 +114,11 @@ func TestEventsIntoStream(t *testing.T) {
 func TestEventsIntoBusyShard(t *testing.T) {
 	p := need(t)
 	ctx := t.Context()
-	const account, size, events = "444444444406", 240_000, 12
+	account := newAccount()
+	const size, events = 240_000, 12
 	cfg := aws.Config{Region: "us-east-1", BaseEndpoint: &p.url, Credentials: credentials.NewStaticCredentialsProvider(account, "any", "")}
 	bus, streams := eventbridge.NewFromConfig(cfg), kinesis.NewFromConfig(cfg)
-	check := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	check := failing(t)
 	_, err := streams.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: aws.String("narrow"), ShardCount: aws.Int32(1)})
 	check(err)
 	check(kinesis.NewStreamExistsWaiter(streams).Wait(ctx, &kinesis.DescribeStreamInput{StreamName: aws.String("narrow")}, 20*time.Second,

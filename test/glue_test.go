@@ -2,16 +2,12 @@ package test
 
 import (
 	"fmt"
-	"path/filepath"
 	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/glue"
 	"github.com/aws/aws-sdk-go-v2/service/glue/types"
-
-	"github.com/dhowhq/dhow/internal/sdktest"
 )
 
 // TestGlueRestart registers from many clients at once and finds all of it after
@@ -19,26 +15,16 @@ import (
 // carried out.
 func TestGlueRestart(t *testing.T) {
 	need(t)
-	p, err := startPlatform(filepath.Join(t.TempDir(), "data"), "--no-node")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.stop() })
+	p := ownPlatform(t)
 	address := p.address()
 	ctx := t.Context()
-	c := glue.New(glue.Options{BaseEndpoint: aws.String("http://" + address), Region: "us-east-1", RetryMaxAttempts: 1, HTTPClient: sdktest.Client(),
-		Credentials: credentials.NewStaticCredentialsProvider("111111111111", "x", "")})
-	check := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	c := glue.NewFromConfig(p.config("111111111111"))
+	check := failing(t)
 	text := func(i int) *string {
 		return aws.String(fmt.Sprintf(`{"type": "record", "name": "Order", "fields": [{"name": "f%d", "type": "int", "default": 0}]}`, i))
 	}
 	for _, name := range []string{"order", "doomed"} {
-		_, err = c.CreateSchema(ctx, &glue.CreateSchemaInput{SchemaName: &name, DataFormat: types.DataFormatAvro, Compatibility: types.CompatibilityFullAll, SchemaDefinition: text(0)})
+		_, err := c.CreateSchema(ctx, &glue.CreateSchemaInput{SchemaName: &name, DataFormat: types.DataFormatAvro, Compatibility: types.CompatibilityFullAll, SchemaDefinition: text(0)})
 		check(err)
 	}
 	id := &types.SchemaId{SchemaName: aws.String("order")}
@@ -63,7 +49,7 @@ func TestGlueRestart(t *testing.T) {
 	if len(byID) != versions {
 		t.Fatalf("%d definitions are %d versions", versions, len(byID))
 	}
-	_, err = c.DeleteSchema(ctx, &glue.DeleteSchemaInput{SchemaId: &types.SchemaId{SchemaName: aws.String("doomed")}})
+	_, err := c.DeleteSchema(ctx, &glue.DeleteSchemaInput{SchemaId: &types.SchemaId{SchemaName: aws.String("doomed")}})
 	check(err)
 	check(p.stop())
 	check(p.start(address))

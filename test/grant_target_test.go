@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
@@ -23,17 +22,10 @@ import (
 func TestOtherAccountsTargets(t *testing.T) {
 	p := need(t)
 	ctx := t.Context()
-	const ours, theirs = "444444444404", "444444444405"
-	config := func(account string) aws.Config {
-		return aws.Config{Region: "us-east-1", BaseEndpoint: &p.url, Credentials: credentials.NewStaticCredentialsProvider(account, "any", "")}
-	}
+	ours, theirs := newAccount(), newAccount()
+	config := p.config
 	events, topics, streams := eventbridge.NewFromConfig(config(ours)), sns.NewFromConfig(config(theirs)), kinesis.NewFromConfig(config(theirs))
-	check := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	check := failing(t)
 	queue := func(account, name string) (url, arn *string) {
 		t.Helper()
 		out, err := sqs.NewFromConfig(config(account)).CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name})

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
@@ -21,18 +20,11 @@ import (
 func TestOtherAccountsQueue(t *testing.T) {
 	p := need(t)
 	ctx := t.Context()
-	const ours, theirs = "444444444402", "444444444403"
-	config := func(account string) aws.Config {
-		return aws.Config{Region: "us-east-1", BaseEndpoint: &p.url, Credentials: credentials.NewStaticCredentialsProvider(account, "any", "")}
-	}
+	ours, theirs := newAccount(), newAccount()
+	config := p.config
 	events, topics := eventbridge.NewFromConfig(config(ours)), sns.NewFromConfig(config(ours))
 	subscriber := sns.NewFromConfig(config(theirs))
-	check := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	check := failing(t)
 	queue := func(account, name, policy string) (url *string, arn string) {
 		t.Helper()
 		out, err := sqs.NewFromConfig(config(account)).CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name, Attributes: map[string]string{"Policy": policy}})

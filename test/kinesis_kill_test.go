@@ -3,7 +3,6 @@ package test
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -11,11 +10,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-
-	"github.com/dhowhq/dhow/internal/sdktest"
 )
 
 // acked is a record that a producer was told of.
@@ -27,22 +23,12 @@ type acked struct{ shard, sequence, key, data string }
 // reader goes on after each restart with the iterator that it had before.
 func TestKinesisKill9(t *testing.T) {
 	need(t)
-	p, err := startPlatform(filepath.Join(t.TempDir(), "data"), "--no-node")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.stop() })
+	p := ownPlatform(t)
 	address := p.address()
 	ctx := t.Context()
-	c := kinesis.New(kinesis.Options{BaseEndpoint: aws.String("http://" + address), Region: "us-east-1", RetryMaxAttempts: 1, HTTPClient: sdktest.Client(),
-		Credentials: credentials.NewStaticCredentialsProvider("111111111111", "x", "")})
+	c := kinesis.NewFromConfig(p.config("111111111111"))
 	name := aws.String("s")
-	check := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	check := failing(t)
 	active := func() {
 		t.Helper()
 		eventually(t, 20*time.Second, func() error {
@@ -53,7 +39,7 @@ func TestKinesisKill9(t *testing.T) {
 			return err
 		})
 	}
-	_, err = c.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: name, ShardCount: aws.Int32(4)})
+	_, err := c.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: name, ShardCount: aws.Int32(4)})
 	check(err)
 	active()
 	_, err = c.StartStreamEncryption(ctx, &kinesis.StartStreamEncryptionInput{StreamName: name, EncryptionType: types.EncryptionTypeKms, KeyId: aws.String("alias/aws/kinesis")})

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -30,11 +29,12 @@ type lab struct {
 	image   string
 }
 
-func newLab(t *testing.T, account string) *lab {
+func newLab(t *testing.T) *lab {
 	t.Helper()
+	account := newAccount()
 	l := &lab{T: t, p: need(t), account: account, image: account + ".dkr.ecr.us-east-1.amazonaws.com/probe:1"}
 	push(t, l.p, account, "probe:1", build(t, "./probe"))
-	l.cfg = aws.Config{Region: "us-east-1", BaseEndpoint: &l.p.url, Credentials: credentials.NewStaticCredentialsProvider(account, "any", "")}
+	l.cfg = l.p.config(account)
 	l.ecs, l.logs = ecs.NewFromConfig(l.cfg), cloudwatchlogs.NewFromConfig(l.cfg)
 	_, err := l.ecs.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String("lab")})
 	l.must(err)

@@ -14,11 +14,16 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
 	"github.com/dhowhq/dhow/driver/containerd"
+	"github.com/dhowhq/dhow/internal/sdktest"
 	"github.com/dhowhq/dhow/network"
 )
 
@@ -92,6 +97,40 @@ type platform struct {
 	cmd  *exec.Cmd
 	errs *lockedBuffer
 	done chan error
+}
+
+// ownPlatform starts a platform for a test that kills it or starts it anew,
+// without a node.
+func ownPlatform(t *testing.T, args ...string) *platform {
+	t.Helper()
+	p, err := startPlatform(filepath.Join(t.TempDir(), "data"), append([]string{"--no-node"}, args...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.stop() })
+	return p
+}
+
+// config is for an account's clients, which try each call once.
+func (p *platform) config(account string) aws.Config {
+	return aws.Config{Region: "us-east-1", BaseEndpoint: aws.String("http://" + p.address()), RetryMaxAttempts: 1, HTTPClient: sdktest.Client(),
+		Credentials: credentials.NewStaticCredentialsProvider(account, "any", "")}
+}
+
+var accounts atomic.Int64
+
+// newAccount is an account that no other test of this run has, so that what one
+// leaves behind is in no other's way, nor in its own when it runs twice.
+func newAccount() string { return fmt.Sprintf("9%011d", accounts.Add(1)) }
+
+// failing ends a test with the first error.
+func failing(t *testing.T) func(error) {
+	return func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // startPlatform starts `dhow up` over dir on a port of the kernel's choice and

@@ -4,18 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"github.com/dhowhq/dhow/internal/sdktest"
 	"github.com/dhowhq/dhow/journal/nats/natstest"
 )
 
@@ -38,17 +35,13 @@ func TestQueueKill9(t *testing.T) {
 
 // queueKill9 has the journal on servers, or in the data directory without any.
 func queueKill9(t *testing.T, servers *natstest.Cluster) {
-	args := []string{"--no-node"}
+	var args []string
 	if servers != nil {
 		args = append(args, "--journal", servers.URL(), "--journal-replicas", strconv.Itoa(servers.Size()))
 	}
-	p, err := startPlatform(filepath.Join(t.TempDir(), "data"), args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.stop() })
+	p := ownPlatform(t, args...)
 	address := p.address()
-	l := newLedger(t, p.url)
+	l := newLedger(t, p)
 	away := -1
 	for round := range queueKills {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -101,11 +94,10 @@ type receipt struct {
 	asked time.Time
 }
 
-func newLedger(t *testing.T, url string) *ledger {
+func newLedger(t *testing.T, p *platform) *ledger {
 	t.Helper()
 	l := &ledger{t: t, sent: map[string]bool{}, received: map[string]receipt{}, deleted: map[string]time.Time{}, let: map[string]map[int]bool{},
-		c: sqs.New(sqs.Options{BaseEndpoint: &url, Region: "us-east-1", RetryMaxAttempts: 1, HTTPClient: sdktest.Client(),
-			Credentials: credentials.NewStaticCredentialsProvider("111111111111", "x", "")})}
+		c: sqs.NewFromConfig(p.config("111111111111"))}
 	create := func(name string, attributes map[string]string) *string {
 		attributes["VisibilityTimeout"] = fmt.Sprint(int(queueVisibility.Seconds()))
 		out, err := l.c.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})

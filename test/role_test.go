@@ -13,7 +13,7 @@ import (
 // TestTaskRole runs a program that finds everything by the SDK's default chain:
 // it is the task's role, in the task's account, in each network mode.
 func TestTaskRole(t *testing.T) {
-	l := newLab(t, "555500001111")
+	l := newLab(t)
 	role := "arn:aws:iam::" + l.account + ":role/apps/orders"
 	for _, mode := range []types.NetworkMode{types.NetworkModeAwsvpc, types.NetworkModeBridge, types.NetworkModeHost} {
 		t.Run(string(mode), func(t *testing.T) {

@@ -21,7 +21,7 @@ func TestSchemaInTask(t *testing.T) {
 	if err != nil {
 		t.Skip("no busybox to ask with: ", err)
 	}
-	l := newLab(t, "555500002222")
+	l := newLab(t)
 	program, err := os.ReadFile(busybox)
 	l.must(err)
 	dir := t.TempDir()

@@ -3,7 +3,6 @@ package test
 import (
 	"context"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"net"
 	"net/http"
@@ -52,7 +51,7 @@ func TestScripts(t *testing.T) {
 }
 
 func setup(p *platform, e *testscript.Env) error {
-	account := fmt.Sprintf("%012d", crc32.ChecksumIEEE([]byte(filepath.Base(e.WorkDir))))
+	account := newAccount()
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return err

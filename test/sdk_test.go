@@ -20,7 +20,7 @@ import (
 func TestGoSDK(t *testing.T) {
 	p := need(t)
 	ctx := t.Context()
-	s := newStack(t, p, "333333333333")
+	s := newStack(t, p, newAccount())
 	s.pushHello(t)
 	s.deploy(t, "1", 2)
 	name := aws.String("kill")

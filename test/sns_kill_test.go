@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,12 +13,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	snstypes "github.com/aws/aws-sdk-go-v2/service/sns/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
-
-	"github.com/dhowhq/dhow/internal/sdktest"
 )
 
 // TestSNSKill9 kills the platform ten times under publishers. Every message that
@@ -28,22 +24,13 @@ import (
 // queue once and in the order of its group.
 func TestSNSKill9(t *testing.T) {
 	need(t)
-	p, err := startPlatform(filepath.Join(t.TempDir(), "data"), "--no-node")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.stop() })
+	p := ownPlatform(t)
 	address := p.address()
 	ctx := t.Context()
-	base, keys := aws.String("http://"+address), credentials.NewStaticCredentialsProvider("111111111111", "x", "")
-	topics := sns.New(sns.Options{BaseEndpoint: base, Region: "us-east-1", RetryMaxAttempts: 1, HTTPClient: sdktest.Client(), Credentials: keys})
-	queues := sqs.New(sqs.Options{BaseEndpoint: base, Region: "us-east-1", RetryMaxAttempts: 1, HTTPClient: sdktest.Client(), Credentials: keys})
-	check := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	config := p.config("111111111111")
+	topics := sns.NewFromConfig(config)
+	queues := sqs.NewFromConfig(config)
+	check := failing(t)
 	queue := func(name string, attributes map[string]string) *string {
 		t.Helper()
 		out, err := queues.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
@@ -113,7 +100,7 @@ func TestSNSKill9(t *testing.T) {
 
 	for name, url := range map[string]*string{"all": all, "even": even} {
 		got, twice := map[string]bool{}, 0
-		drain(t, *base, url, func(body, _ string) {
+		drain(t, p.url, url, func(body, _ string) {
 			if got[body] {
 				twice++
 			}
@@ -138,7 +125,7 @@ func TestSNSKill9(t *testing.T) {
 		}
 	}
 	want := make([]int, len(next))
-	drain(t, *base, ordered, func(body, in string) {
+	drain(t, p.url, ordered, func(body, in string) {
 		group, err := strconv.Atoi(in)
 		check(err)
 		if body != strconv.Itoa(want[group]) {

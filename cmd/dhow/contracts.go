@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -114,26 +116,49 @@ func (p *platform) tagsOf(s string) (tags map[string]string, ok bool) {
 	return tags, ok
 }
 
+// schemaName is the schema that a request's parameter of that name means:
+// REGISTRY/NAME, its ARN, or NAME in the default registry. Where there is none it
+// has answered, and ok is false.
+func (p *platform) schemaName(w http.ResponseWriter, r *http.Request) (n registry.Name, ok bool) {
+	said := r.URL.Query().Get("schema")
+	n = registry.Name{Scope: p.callScope(r), Registry: registry.Default, Schema: said}
+	if strings.ContainsAny(said, "/:") {
+		n.Registry, n.Schema, ok = wire.SplitName(said)
+	} else {
+		ok = said != ""
+	}
+	if !ok {
+		http.Error(w, "say which schema: ?schema=REGISTRY/NAME", http.StatusBadRequest)
+	}
+	return n, ok
+}
+
+// noSchema answers that the registry does not have a schema.
+func noSchema(w http.ResponseWriter, n registry.Name) {
+	http.Error(w, fmt.Sprintf("the registry has no schema %.300s", n.Registry+"/"+n.Schema), http.StatusNotFound)
+}
+
+// usages is what GET /_dhow/schema/usage answers.
+type usages struct{ Usage []broker.Usage }
+
 // showUsage answers GET /_dhow/schema/usage?schema=REGISTRY/NAME: who sent what
 // version of the schema where.
 func (p *platform) showUsage(w http.ResponseWriter, r *http.Request) {
-	reg, name, ok := wire.SplitName(r.URL.Query().Get("schema"))
+	n, ok := p.schemaName(w, r)
 	if !ok {
-		http.Error(w, "say which schema: ?schema=REGISTRY/NAME", http.StatusBadRequest)
 		return
 	}
-	n := registry.Name{Scope: p.callScope(r), Registry: reg, Schema: name}
 	list, err := p.broker.Usage(r.Context(), n)
 	if err != nil {
 		http.Error(w, "the counts cannot be read: "+err.Error(), http.StatusServiceUnavailable)
 		return
 	}
 	if _, err := p.schemas.Schema(n); err != nil && len(list) == 0 {
-		http.Error(w, "there is no schema "+reg+"/"+name, http.StatusNotFound)
+		noSchema(w, n)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(struct{ Usage []broker.Usage }{append([]broker.Usage{}, list...)})
+	json.NewEncoder(w).Encode(usages{append([]broker.Usage{}, list...)})
 }
 
 // contractCounts shows what the checks of messages count.

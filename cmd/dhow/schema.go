@@ -26,6 +26,7 @@ type schemaCmd struct {
 	Ls     schemaLsCmd     `cmd:"" help:"List schemas and their versions."`
 	Gen    schemaGenCmd    `cmd:"" help:"Write code for a folder's schemas."`
 	Impact schemaImpactCmd `cmd:"" help:"List the services that produce and consume a schema."`
+	Usage  schemaUsageCmd  `cmd:"" help:"Say who sends which version of a schema where."`
 }
 
 // schemas is the registry at the platform, or wherever AWS_ENDPOINT_URL leads.

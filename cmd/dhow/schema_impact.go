@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/dhowhq/dhow/contract/impact"
@@ -70,19 +69,16 @@ func printImpact(out io.Writer, found impact.Impact) error {
 
 // schemaImpact answers GET /_dhow/schema/impact?schema=REGISTRY/NAME.
 func (p *platform) schemaImpact(w http.ResponseWriter, r *http.Request) {
-	name := r.FormValue("schema")
-	reg, schema, ok := strings.Cut(name, "/")
+	n, ok := p.schemaName(w, r)
 	if !ok {
-		reg, schema = registry.Default, name
+		return
 	}
-	found, err := p.impact.Of(p.callScope(r), reg, schema)
+	found, err := p.impact.Of(n.Scope, n.Registry, n.Schema)
 	switch {
-	case name == "":
-		http.Error(w, "which schema? Give schema=REGISTRY/NAME", http.StatusBadRequest)
 	case errors.Is(err, registry.ErrNoSchema):
-		http.Error(w, fmt.Sprintf("the registry has no schema %.300s", name), http.StatusNotFound)
+		noSchema(w, n)
 	case err != nil:
-		p.log.Error("cannot tell who uses a schema", "schema", name, "err", err)
+		p.log.Error("cannot tell who uses a schema", "schema", n.Schema, "err", err)
 		http.Error(w, "it cannot be told, dhow's log says why", http.StatusInternalServerError)
 	default:
 		w.Header().Set("Content-Type", "application/json")

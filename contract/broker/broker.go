@@ -69,6 +69,15 @@ type Sender struct {
 	Service bool
 }
 
+// Contracts is what the faces of queues, topics, streams and buses need of an
+// [Engine].
+type Contracts interface {
+	CheckTags(ctx context.Context, t Target, set map[string]string, by Sender) error
+	Check(ctx context.Context, t Target, m wire.Message, by Sender) Verdict
+}
+
+var _ Contracts = (*Engine)(nil)
+
 // Config is what the platform tells the engine.
 type Config struct {
 	DB       *store.DB

@@ -101,6 +101,9 @@ func (r *reader) visit(at string, e fs.DirEntry, err error) error {
 		return nil
 	}
 	format, ok := formats[path.Ext(at)]
+	if ext := path.Ext(at); ext == ".avdl" || ext == ".avpr" {
+		r.errs = append(r.errs, fmt.Errorf("%s is not read yet: write its schemas as NAME.avsc", at))
+	}
 	if !ok {
 		return nil
 	}

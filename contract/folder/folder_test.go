@@ -58,6 +58,7 @@ func TestReadRefuses(t *testing.T) {
 		{"two deep", files("a/b/c.avsc", `"int"`), "two folders deep"},
 		{"a date", files("a@2026-11-27.avsc", `"int"`), "not a semantic version"},
 		{"in a circle", files("a.avsc", `{"type":"record","name":"A","fields":[{"name":"b","type":["null","B"]}]}`, "b.avsc", `{"type":"record","name":"B","fields":[{"name":"a","type":["null","A"]}]}`), "use each other's types"},
+		{"IDL", files("a.avsc", `"int"`, "b.avdl", "protocol P {}"), "b.avdl is not read yet"},
 		{"long", files("a.avsc", strings.Repeat(" ", 2<<20)), "longer than 1 MiB"},
 	} {
 		if _, err := Read(tt.files, "default"); err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -116,6 +117,9 @@ func TestCompare(t *testing.T) {
 		{"understated", known(contract.Backward, first), record(fieldID+","+fieldNote, `,"semver":"1.0.1"`), "", contract.Minor, 0, "it must be 1.1.0 at least"},
 		{"overstated", known(contract.Backward, first), record(fieldID+","+fieldNote, `,"semver":"3.0.0"`), "3.0.0", contract.Minor, 0, ""},
 		{"no number", known(contract.Backward, first), record(fieldID+","+fieldNote, `,"semver":"next"`), "", contract.Minor, 0, "not a semantic version"},
+		{"a date", known(contract.Backward, first), record(fieldID+","+fieldNote, `,"semver":"2026.11.27"`), "", contract.Minor, 0, "is a date"},
+		{"first, no number", nil, record(fieldID, `,"semver":"next"`), "", contract.Same, 0, "not a semantic version"},
+		{"a registry that numbers none", known(contract.Backward, version(t, 1, "", first.Text)), second.Text, "", contract.Minor, 0, ""},
 		{"disabled", known(contract.Disabled, first), second.Text, "", contract.Same, 0, "takes no new versions"},
 	} {
 		list, err := Read(files("order.avsc", tt.text), "d")
@@ -140,6 +144,9 @@ func TestRelease(t *testing.T) {
 		}
 		if f := compare(k, list[0]); f.Bad() != bad || (f.As != nil) == bad {
 			t.Errorf("%s: %+v", text, f)
+		}
+		if f := compare(nil, list[0]); !strings.Contains(f.Problem, "the registry has another text, or none") {
+			t.Errorf("a release that no registry has: %+v", f)
 		}
 	}
 }

@@ -9,11 +9,13 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/Masterminds/semver/v3"
 	"github.com/aws/aws-sdk-go-v2/service/glue"
 	"github.com/aws/aws-sdk-go-v2/service/glue/types"
 
 	"github.com/dhowhq/dhow/contract"
 	"github.com/dhowhq/dhow/contract/registry"
+	"github.com/dhowhq/dhow/contract/wire"
 )
 
 // Remote is a registry behind the Glue API: dhow's, or AWS's own.
@@ -46,13 +48,12 @@ func (v Version) Label() string {
 	return fmt.Sprintf("version %d", v.Number)
 }
 
-// split takes REGISTRY/NAME apart.
+// split takes REGISTRY/NAME apart; NAME alone is in the default registry.
 func split(name string) (reg, schema string) {
-	reg, schema, ok := strings.Cut(name, "/")
-	if !ok {
-		return registry.Default, name
+	if reg, schema, ok := wire.SplitName(name); ok {
+		return reg, schema
 	}
-	return reg, schema
+	return registry.Default, name
 }
 
 // Get returns a schema with all its available versions; nil without an error if
@@ -169,8 +170,12 @@ func (r Remote) Compare(ctx context.Context, f File) (Finding, error) {
 func compare(k *Known, f File) Finding {
 	out := Finding{File: f, Known: k}
 	declared := registry.Declared(f.Schema.Source().Format, f.Text)
+	if k == nil && f.Release == "" {
+		out.first(declared)
+		return out
+	}
 	if k == nil {
-		out.Next = cmp.Or(f.Release, declared, registry.First)
+		out.Problem = f.noRelease()
 		return out
 	}
 	out.Level = k.Level
@@ -187,15 +192,37 @@ func compare(k *Known, f File) Finding {
 	case out.As != nil:
 		out.Next = out.As.Semver
 	case f.Release != "":
-		out.Problem = fmt.Sprintf("%s is not version %s of %s: the registry has another text, or none. A released version does not change: take a new one", f.Path, f.Release, f.Name)
+		out.Problem = f.noRelease()
 	case k.Level == contract.Disabled:
 		out.Problem = fmt.Sprintf("%s takes no new versions: its compatibility is DISABLED", f.Name)
 	case len(k.Versions) == 0:
-		out.Next = cmp.Or(declared, registry.First)
+		out.first(declared)
 	default:
 		out.judge(declared)
 	}
 	return out
+}
+
+// noRelease is what is wrong with a file of a release that the registry does not
+// have.
+func (f File) noRelease() string {
+	return fmt.Sprintf("%s is not version %s of %s: the registry has another text, or none. A released version does not change: take a new one", f.Path, f.Release, f.Name)
+}
+
+// first says which version a schema begins with.
+func (f *Finding) first(declared string) {
+	f.Next = registry.First
+	f.choose(declared, "", new(semver.Version))
+}
+
+// choose lets the file declare its version.
+func (f *Finding) choose(declared, highest string, smallest *semver.Version) {
+	switch v, err := registry.Choose(f.Name, declared, f.Bump, highest, smallest); {
+	case err != nil:
+		f.Problem, f.Next = err.Error(), ""
+	case v != nil:
+		f.Next = v.String()
+	}
 }
 
 // judge compares the file with the versions that are there.
@@ -212,31 +239,17 @@ func (f *Finding) judge(declared string) {
 		}
 	}
 	f.Breaks = contract.Check(f.Known.Level, f.Schema, from)
-	if len(major) == 0 {
-		return
-	}
-	if f.Bump = contract.BumpOf(f.Schema, major); f.Bump == contract.Same {
-		f.Bump = contract.Patch
-	}
 	highest := f.highest()
+	if highest == nil { // a registry that numbers none
+		major = []contract.Version{{Label: last.Label(), Schema: last.Schema}}
+	}
+	f.Bump = contract.NextBump(f.Schema, major)
 	if highest == nil || f.Bad() {
 		return
 	}
 	next := f.Bump.After(highest)
 	f.Next = next.String()
-	if declared == "" {
-		return
-	}
-	v, err := contract.ParseVersion(declared)
-	switch {
-	case err != nil:
-		f.Problem, f.Next = err.Error(), ""
-	case v.LessThan(&next):
-		f.Problem = fmt.Sprintf("it declares %s, but its change is %s: after %s it must be %s at least", declared, f.Bump, highest, f.Next)
-		f.Next = ""
-	default:
-		f.Next = declared
-	}
+	f.choose(declared, highest.String(), &next)
 }
 
 // Before is the version that could still come before a breaking one: the

@@ -2,14 +2,13 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
-
-	"github.com/Masterminds/semver/v3"
 
 	"github.com/dhowhq/dhow/contract"
 )
@@ -62,30 +61,8 @@ func digest(s Schema, d Definition) string {
 
 var protoSemver = regexp.MustCompile(`(?m)^\s*//\s*dhow:semver[ \t]+(\S+)\s*$`)
 
-// declared is the semantic version that a definition declares, nil if it does
-// not. Error: *SemverError.
-func (d Definition) declared(f contract.Format) (*semver.Version, error) {
-	said := d.Semver
-	if said == "" {
-		if said = Declared(f, d.Text); said == "" {
-			return nil, nil
-		}
-	}
-	v, err := contract.ParseVersion(said)
-	if err != nil {
-		return nil, &SemverError{Declared: said, Detail: "the declared semantic version " + err.Error()}
-	}
-	return v, isDate(v)
-}
-
-// isDate refuses what is a date with dots: 2026.11.27 says nothing of what
-// changed.
-func isDate(v *semver.Version) error {
-	if v.Major() < 1900 || v.Major() > 2999 || v.Minor() < 1 || v.Minor() > 12 || v.Patch() > 31 {
-		return nil
-	}
-	return &SemverError{Declared: v.String(), Detail: fmt.Sprintf("the declared semantic version %q is a date: say by MAJOR.MINOR.PATCH what changes, as in 1.4.0", v)}
-}
+// declared is what a definition says of its semantic version, "" for nothing.
+func (d Definition) declared(f contract.Format) string { return cmp.Or(d.Semver, Declared(f, d.Text)) }
 
 // Declared is the semantic version that a text declares, as it is written there;
 // "" for none.

@@ -241,12 +241,9 @@ func (e *Engine) number(p *plan, r store.Reader, next contract.Schema, d Definit
 	if p.schema.Semver == "" {
 		p.version.Smallest, p.version.Semver = smallest.String(), First
 	}
-	declared, err := d.declared(p.schema.Format)
+	declared, err := Choose(p.schema.Name, d.declared(p.schema.Format), p.bump, p.schema.Semver, smallest)
 	if declared == nil || err != nil {
 		return err
-	}
-	if declared.LessThan(smallest) {
-		return p.understated(declared, smallest)
 	}
 	p.version.Semver, p.version.Smallest, p.version.Declared = declared.String(), "", true
 	return nil
@@ -272,20 +269,9 @@ func (e *Engine) smallest(p *plan, r store.Reader, next contract.Schema, gen int
 	if err != nil {
 		return nil, err
 	}
-	p.bump = contract.Major // none is left to compare with
-	if len(of) > 0 {
-		if p.bump = contract.BumpOf(next, of); p.bump == contract.Same {
-			p.bump = contract.Patch // another text of the same references, or again a text that was deleted
-		}
-	}
+	p.bump = contract.NextBump(next, of)
 	v := p.bump.After(highest)
 	return &v, nil
-}
-
-func (p *plan) understated(declared, smallest *semver.Version) error {
-	detail := fmt.Sprintf("%s declares semantic version %s, but its change is %s: after %s it must be %s at least. Declare that, or none, to have it derived",
-		p.schema.Name, declared, p.bump, p.schema.Semver, smallest)
-	return &SemverError{Declared: declared.String(), Smallest: smallest.String(), Detail: detail}
 }
 
 // put writes the version and what follows from it; the plan's schema is as it is

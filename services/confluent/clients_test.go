@@ -3,14 +3,13 @@ package confluent
 import (
 	"context"
 	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/sr"
+
+	"github.com/dhowhq/dhow/internal/sdktest"
 )
 
 // TestFranz drives the API with franz-go's client.
@@ -79,37 +78,8 @@ func wire(t *testing.T, c *sr.Client) {
 
 // TestKafkaJS runs the npm package @kafkajs/confluent-schema-registry.
 func TestKafkaJS(t *testing.T) {
-	if testing.Short() {
-		t.Skip("installs packages")
-	}
-	if _, err := exec.LookPath("npm"); err != nil {
-		missing(t, "npm is not installed")
-	}
-	dir := t.TempDir()
-	install := exec.Command("npm", "install", "--no-audit", "--no-fund", "--prefer-offline", "@kafkajs/confluent-schema-registry@3")
-	install.Dir = dir
-	if out, err := install.CombinedOutput(); err != nil {
-		missing(t, "npm cannot install the client: "+string(out))
-	}
-	script, err := os.ReadFile("testdata/kafkajs.mjs")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "kafkajs.mjs"), script, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), "node", "kafkajs.mjs", newFixture(t).url)
-	cmd.Dir = dir
+	cmd := sdktest.Node(t, "testdata/kafkajs.mjs", []string{"@kafkajs/confluent-schema-registry@3"}, newFixture(t).url)
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "done") {
 		t.Errorf("%v: %s", err, out)
 	}
-}
-
-// missing skips a test whose tools are not there; where all are meant to be, it
-// fails.
-func missing(t *testing.T, what string) {
-	if os.Getenv("CI") == "true" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
 }

@@ -47,6 +47,7 @@ func New(c Config) *API {
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
+	a.mux.HandleFunc("/", a.unknown)
 	for pattern, h := range map[string]handler{
 		"GET /{$}":                       a.root,
 		"GET /contexts":                  a.contexts,
@@ -109,31 +110,20 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.Clone(r.Context())
 	if rest, ok := strings.CutPrefix(path, "/contexts/"); ok {
 		name, rest, _ := strings.Cut(rest, "/")
-		r.Header.Set(contextHeader, name)
+		r.SetPathValue("context", name)
 		path = "/" + rest
-	} else {
-		r.Header.Del(contextHeader)
 	}
 	if path != "/" {
 		path = strings.TrimSuffix(path, "/")
 	}
-	r.URL.RawPath = ""
 	if err := setPath(r, path); err != nil {
 		a.fail(w, r, &Error{http.StatusBadRequest, http.StatusBadRequest, err.Error()})
-		return
-	}
-	if _, pattern := a.mux.Handler(r); pattern == "" {
-		a.unknown(w, r)
 		return
 	}
 	a.mux.ServeHTTP(w, r)
 }
 
-// contextHeader carries the context that the path named from ServeHTTP to the
-// call; what a client sends under that name is dropped.
-const contextHeader = "Dhow-Schema-Context"
-
-// unknown answers what no pattern fits.
+// unknown answers what no other pattern fits.
 func (a *API) unknown(w http.ResponseWriter, r *http.Request) {
 	a.fail(w, r, &Error{http.StatusNotFound, http.StatusNotFound, "HTTP 404 Not Found: dhow serves no " + r.Method + " " + Prefix + r.URL.Path})
 }
@@ -141,7 +131,7 @@ func (a *API) unknown(w http.ResponseWriter, r *http.Request) {
 func (a *API) answering(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		c := &call{Request: r, scope: a.scope(r), context: registryOf(r.Header.Get(contextHeader))}
+		c := &call{Request: r, scope: a.scope(r), context: registryOf(r.PathValue("context"))}
 		v, err := h(c)
 		if err != nil {
 			a.fail(w, r, err)

@@ -28,8 +28,16 @@ type definition struct {
 	RuleSet    any             `json:"ruleSet"`
 }
 
-// read reads a definition, and refuses in it what would be ignored.
-func (c *call) definition(n registry.Name) (d definition, err error) {
+// definition reads a definition for a subject, and what the engine takes for it;
+// it refuses in it what would be ignored.
+func (c *call) definition(n registry.Name) (d definition, want registry.Definition, err error) {
+	if d, err = c.readDefinition(n); err == nil {
+		want, err = d.definition(c, n)
+	}
+	return d, want, err
+}
+
+func (c *call) readDefinition(n registry.Name) (d definition, err error) {
 	if err := c.read(&d); err != nil {
 		return d, err
 	}
@@ -264,16 +272,12 @@ func (a *API) listSchemas(c *call) (any, error) {
 // lookUp finds a definition in a subject.
 func (a *API) lookUp(c *call) (any, error) {
 	n := c.subject()
-	d, err := c.definition(n)
+	_, want, err := c.definition(n)
 	if err != nil {
 		return nil, err
 	}
 	if len(a.versions(n, c.flag("deleted"))) == 0 {
 		return nil, noSubject(n)
-	}
-	want, err := d.definition(c, n)
-	if err != nil {
-		return nil, err
 	}
 	v, err := a.e.VersionByDefinition(n, want, c.flag("deleted"))
 	if err != nil || v.Status != registry.Available {
@@ -286,11 +290,7 @@ func (a *API) lookUp(c *call) (any, error) {
 // answers with the id alone.
 func (a *API) register(c *call) (any, error) {
 	n := c.subject()
-	d, err := c.definition(n)
-	if err != nil {
-		return nil, err
-	}
-	want, err := d.definition(c, n)
+	d, want, err := c.definition(n)
 	if err != nil {
 		return nil, err
 	}

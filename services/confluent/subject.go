@@ -145,11 +145,7 @@ type compatible struct {
 // checkAll checks a definition as registering it would.
 func (a *API) checkAll(c *call) (any, error) {
 	n := c.subject()
-	d, err := c.definition(n)
-	if err != nil {
-		return nil, err
-	}
-	want, err := d.definition(c, n)
+	_, want, err := c.definition(n)
 	if err != nil {
 		return nil, err
 	}
@@ -163,15 +159,11 @@ func (a *API) checkAll(c *call) (any, error) {
 // checkOne checks a definition against one version.
 func (a *API) checkOne(c *call) (any, error) {
 	n := c.subject()
-	d, err := c.definition(n)
+	_, want, err := c.definition(n)
 	if err != nil {
 		return nil, err
 	}
 	v, err := a.version(n, c.PathValue("version"), false)
-	if err != nil {
-		return nil, err
-	}
-	want, err := d.definition(c, n)
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +181,7 @@ func (a *API) verdict(c *call, n registry.Name, breaks []contract.Break, err err
 		for _, b := range breaks {
 			out.Messages = append(out.Messages, b.Explain(""))
 		}
-		if err != nil {
+		if malformed != nil || errors.Is(err, registry.ErrFormat) {
 			out.Messages = append(out.Messages, err.Error())
 			err = nil
 		}

@@ -11,17 +11,11 @@ import (
 	"github.com/dhowhq/dhow/internal/awsapi"
 )
 
-// Contracts holds events to the schemas that buses' tags name.
-type Contracts interface {
-	CheckTags(ctx context.Context, t broker.Target, set map[string]string, by broker.Sender) error
-	Check(ctx context.Context, t broker.Target, m wire.Message, by broker.Sender) broker.Verdict
-}
-
 // Gate decides which events go on buses, for callers and for rules whose target
 // is another bus.
 type Gate struct {
-	Contracts Contracts   // nil checks nothing
-	Bury      broker.Bury // nil: there are no queues
+	Contracts broker.Contracts // nil checks nothing
+	Bury      broker.Bury      // nil: there are no queues
 }
 
 // Admit decides on an event for a bus by its detail. Where taken is false it is

@@ -15,18 +15,12 @@ import (
 	"github.com/dhowhq/dhow/stream"
 )
 
-// Contracts holds records to the schemas that streams' tags name.
-type Contracts interface {
-	CheckTags(ctx context.Context, t broker.Target, set map[string]string, by broker.Sender) error
-	Check(ctx context.Context, t broker.Target, m wire.Message, by broker.Sender) broker.Verdict
-}
-
 // Gate puts into streams what their schemas take, for callers and for what
 // delivers to streams.
 type Gate struct {
 	Streams   *stream.Engine
-	Contracts Contracts   // nil checks nothing
-	Bury      broker.Bury // nil: there are no queues
+	Contracts broker.Contracts // nil checks nothing
+	Bury      broker.Bury      // nil: there are no queues
 }
 
 // Buried is the Shard of records that went to a dead-letter queue; they have no

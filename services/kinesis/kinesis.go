@@ -27,8 +27,8 @@ type API struct {
 type Config struct {
 	Engine    *stream.Engine
 	DB        *store.DB
-	Contracts Contracts   // nil holds records to no schemas
-	Bury      broker.Bury // nil: there are no queues
+	Contracts broker.Contracts // nil holds records to no schemas
+	Bury      broker.Bury      // nil: there are no queues
 }
 
 // New returns the API over the engine.

@@ -13,18 +13,12 @@ import (
 	"github.com/dhowhq/dhow/topic"
 )
 
-// Contracts holds messages to the schemas that topics' tags name.
-type Contracts interface {
-	CheckTags(ctx context.Context, t broker.Target, set map[string]string, by broker.Sender) error
-	Check(ctx context.Context, t broker.Target, m wire.Message, by broker.Sender) broker.Verdict
-}
-
 // Gate publishes to topics what their schemas take, for callers and for what
 // delivers to topics.
 type Gate struct {
 	Topics    *topic.Engine
-	Contracts Contracts   // nil checks nothing
-	Bury      broker.Bury // nil: there are no queues
+	Contracts broker.Contracts // nil checks nothing
+	Bury      broker.Bury      // nil: there are no queues
 }
 
 // Outcome is what became of a message: Err is a *broker.Refusal or a

@@ -24,8 +24,8 @@ type API struct {
 type Config struct {
 	DB        *store.DB
 	Engine    *topic.Engine
-	Contracts Contracts   // nil holds messages to no schemas
-	Bury      broker.Bury // nil: there are no queues
+	Contracts broker.Contracts // nil holds messages to no schemas
+	Bury      broker.Bury      // nil: there are no queues
 }
 
 // New returns the API over the engine.

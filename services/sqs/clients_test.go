@@ -12,27 +12,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/dhowhq/dhow/internal/sdktest"
 )
 
 // clean is the environment of a client that talks to the fixture alone.
 func clean(f *fixture) []string {
-	var env []string
-	for _, e := range os.Environ() {
-		if !strings.HasPrefix(e, "AWS_") {
-			env = append(env, e)
-		}
-	}
-	return append(env, "AWS_ACCESS_KEY_ID="+account, "AWS_SECRET_ACCESS_KEY=x", "AWS_DEFAULT_REGION=eu-west-1", "AWS_REGION=eu-west-1",
+	return append(sdktest.Environ(), "AWS_ACCESS_KEY_ID="+account, "AWS_SECRET_ACCESS_KEY=x", "AWS_DEFAULT_REGION=eu-west-1", "AWS_REGION=eu-west-1",
 		"AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=", "AWS_MAX_ATTEMPTS=1", "AWS_ENDPOINT_URL="+f.url, "DHOW_ENDPOINT="+f.url)
-}
-
-// missingHere skips a test for want of a program, but not where everything has
-// to be there.
-func missingHere(t *testing.T, what string) {
-	if os.Getenv("CI") == "true" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
 }
 
 func TestGoSDK(t *testing.T) {
@@ -63,7 +50,7 @@ func TestGoSDK(t *testing.T) {
 
 func TestBoto3(t *testing.T) {
 	if err := exec.Command("python3", "-c", "import boto3").Run(); err != nil {
-		missingHere(t, "python3 has no boto3")
+		sdktest.Missing(t, "python3 has no boto3")
 	}
 	f := newFixture(t)
 	cmd := exec.Command("python3", "testdata/boto.py", f.url)
@@ -75,7 +62,7 @@ func TestBoto3(t *testing.T) {
 
 func TestCLI(t *testing.T) {
 	if err := exec.Command("aws", "--version").Run(); err != nil {
-		missingHere(t, "the AWS CLI is not installed")
+		sdktest.Missing(t, "the AWS CLI is not installed")
 	}
 	f := newFixture(t)
 	for _, tt := range []struct{ args, want string }{
@@ -101,28 +88,9 @@ func TestCLI(t *testing.T) {
 
 // TestSQSConsumer runs the npm package of that name.
 func TestSQSConsumer(t *testing.T) {
-	if _, err := exec.LookPath("npm"); err != nil {
-		missingHere(t, "npm is not installed")
-	}
-	if testing.Short() {
-		t.Skip("installs packages")
-	}
-	dir := t.TempDir()
-	install := exec.Command("npm", "install", "--no-audit", "--no-fund", "--prefer-offline", "sqs-consumer@12", "@aws-sdk/client-sqs@3")
-	install.Dir = dir
-	if out, err := install.CombinedOutput(); err != nil {
-		missingHere(t, "npm cannot install sqs-consumer: "+string(out))
-	}
-	script, err := os.ReadFile("testdata/consumer.mjs")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "consumer.mjs"), script, 0o600); err != nil {
-		t.Fatal(err)
-	}
 	f := newFixture(t)
-	cmd := exec.CommandContext(t.Context(), "node", "consumer.mjs", f.url)
-	cmd.Dir, cmd.Env = dir, clean(f)
+	cmd := sdktest.Node(t, "testdata/consumer.mjs", []string{"sqs-consumer@12", "@aws-sdk/client-sqs@3"}, f.url)
+	cmd.Env = clean(f)
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "done") {
 		t.Errorf("%v: %s", err, out)
 	}
@@ -132,7 +100,7 @@ func TestSQSConsumer(t *testing.T) {
 func TestCelery(t *testing.T) {
 	const python = "/usr/bin/python3"
 	if err := exec.Command(python, "-c", "import celery, boto3, pycurl").Run(); err != nil {
-		missingHere(t, "Celery for SQS is not installed (apt-get install python3-celery python3-boto3 python3-pycurl)")
+		sdktest.Missing(t, "Celery for SQS is not installed (apt-get install python3-celery python3-boto3 python3-pycurl)")
 	}
 	f := newFixture(t)
 	dir := t.TempDir()

@@ -13,17 +13,11 @@ import (
 	"github.com/dhowhq/dhow/queue"
 )
 
-// Contracts holds messages to the schemas that queues' tags name.
-type Contracts interface {
-	CheckTags(ctx context.Context, t broker.Target, set map[string]string, by broker.Sender) error
-	Check(ctx context.Context, t broker.Target, m wire.Message, by broker.Sender) broker.Verdict
-}
-
 // Gate sends to queues what their schemas take, for callers and for what
 // delivers to queues.
 type Gate struct {
 	Queues    *queue.Engine
-	Contracts Contracts // nil checks nothing
+	Contracts broker.Contracts // nil checks nothing
 }
 
 // Send is q.Send, but for messages that the queue's schema does not take: they

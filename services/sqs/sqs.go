@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/contract/broker"
 	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/queue"
 )
@@ -21,7 +22,7 @@ type API struct {
 // Config is what the platform tells the service.
 type Config struct {
 	Queues    *queue.Engine
-	Contracts Contracts // nil holds messages to no schemas
+	Contracts broker.Contracts // nil holds messages to no schemas
 }
 
 // New returns the API over the engine.
