@@ -63,17 +63,12 @@ func findVersion(r store.Reader, n Name, number int64) (Version, error) {
 	return Version{}, ErrNoVersion
 }
 
-// VersionInRange finds the live version with the highest semantic version in a
-// range, ^1 or >=1.2 <3 say. Errors: ErrRange, ErrNoSchema, ErrNoVersion.
-func (e *Engine) VersionInRange(n Name, rng string) (v Version, err error) {
-	err = e.db.View(func(r store.Reader) error { v, err = versionInRange(r, n, rng); return err })
-	return v, err
-}
-
+// versionInRange finds the live version with the highest semantic version in a
+// range.
 func versionInRange(r store.Reader, n Name, rng string) (best Version, err error) {
-	c, err := semver.NewConstraint(rng)
+	within, err := contract.ParseRange(rng)
 	if err != nil {
-		return best, fmt.Errorf("%q is %w", rng, ErrRange)
+		return best, err
 	}
 	if _, err := findSchema(r, n); err != nil {
 		return best, err
@@ -83,8 +78,8 @@ func versionInRange(r store.Reader, n Name, rng string) (best Version, err error
 		if !v.Live() {
 			continue
 		}
-		sv, err := semver.StrictNewVersion(v.Semver)
-		if err == nil && c.Check(sv) && (highest == nil || sv.GreaterThan(highest)) {
+		sv, err := contract.ParseVersion(v.Semver)
+		if err == nil && within.Has(sv) && (highest == nil || sv.GreaterThan(highest)) {
 			best, highest = v, sv
 		}
 	}

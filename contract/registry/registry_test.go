@@ -389,7 +389,7 @@ func TestRanges(t *testing.T) {
 	_, err := f.ByRange(f.name, "^3")
 	f.is(err, ErrNoVersion)
 	_, err = f.ByRange(f.name, "new")
-	f.is(err, ErrRange)
+	f.is(err, contract.ErrRange)
 	f.register(avro("id a? b c? d?"))
 	if l, err := f.ByRange(f.name, "^2"); err != nil || l.Semver != "2.2.0" {
 		t.Errorf("%+v, %v", l, err)
