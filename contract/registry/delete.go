@@ -228,7 +228,9 @@ func sweep(tx *store.Tx) bool {
 			}
 		}
 		Registries.Delete(tx, r.Key())
-		n++
+		if n++; n >= batch {
+			return true
+		}
 	}
 	return n > 0
 }

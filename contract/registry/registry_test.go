@@ -468,3 +468,24 @@ func TestReset(t *testing.T) {
 		return nil
 	})
 }
+
+// TestManyRegistriesDeleted: a transaction of the store's is bounded, however many
+// registries wait for their end.
+func TestManyRegistriesDeleted(t *testing.T) {
+	f := newFixture(t, contract.None)
+	for i := range 2*batch + 1 {
+		r := Registry{Scope: here, Name: fmt.Sprint("r", i)}
+		_, err := f.CreateRegistry(f.ctx, r)
+		f.must(err)
+		_, err = f.DeleteRegistry(f.ctx, here, r.Name)
+		f.must(err)
+	}
+	f.must(f.Sweep(f.ctx))
+	f.Registries(here, func(left iter.Seq[Registry]) {
+		for r := range left {
+			if r.Name != "shop" {
+				t.Errorf("registry %s is %s", r.Name, r.Status)
+			}
+		}
+	})
+}
