@@ -140,12 +140,19 @@ func source(r store.Reader, v Version) (contract.Source, error) {
 	return src, err
 }
 
-// maxRefs bounds how many texts one definition may need.
-const maxRefs = 500
+// maxRefs bounds how many texts one definition may need, and maxHeld to how many
+// it may refer itself: one transaction holds these.
+const (
+	maxRefs = 500
+	maxHeld = 90
+)
 
 // refs are the texts that references lead to, each after those that it needs
 // itself. Error: ErrReference.
 func refs(r store.Reader, n Name, f contract.Format, list []Reference) (out []contract.Source, err error) {
+	if len(list) > maxHeld {
+		return nil, fmt.Errorf("%w: the definition refers to %d others, and may to %d", ErrReference, len(list), maxHeld)
+	}
 	seen := map[string]bool{}
 	var walk func(list []Reference) error
 	walk = func(list []Reference) error {
