@@ -103,9 +103,9 @@ func TestDeletedUnderLoad(t *testing.T) {
 	for _, version := range []int{0, 1} {
 		m := binaryBody(f.glue(version, [][]byte{datum10, datum11}[version]))
 		var deleted atomic.Bool
-		var taken, refused atomic.Int64
+		var taken, late atomic.Int64
 		var work sync.WaitGroup
-		stop := make(chan struct{})
+		warm, cold, stop := make(chan struct{}), make(chan struct{}), make(chan struct{})
 		for range 4 {
 			work.Go(func() {
 				for {
@@ -117,26 +117,26 @@ func TestDeletedUnderLoad(t *testing.T) {
 					was := deleted.Load()
 					v := f.check(at, m)
 					switch {
-					case v.Err == nil && was:
+					case was && v.Err == nil:
 						t.Error("taken after the delete")
-						return
+						fallthrough
+					case was:
+						if late.Add(1) == 1000 {
+							close(cold)
+						}
 					case v.Err == nil:
-						taken.Add(1)
-					default:
-						refused.Add(1)
+						if taken.Add(1) == 1000 {
+							close(warm)
+						}
 					}
 				}
 			})
 		}
-		for taken.Load() < 1000 {
-			time.Sleep(time.Millisecond)
-		}
+		<-warm
 		_, err := f.registry.DeleteVersion(f.ctx, f.name, int64(version+1), true)
 		f.must(err)
 		deleted.Store(true)
-		for n := refused.Load(); refused.Load() < n+1000; {
-			time.Sleep(time.Millisecond)
-		}
+		<-cold
 		close(stop)
 		work.Wait()
 		list, err := f.Usage(f.ctx, f.name)
