@@ -267,3 +267,28 @@ func TestTogether(t *testing.T) {
 		t.Errorf("%d were let in", in)
 	}
 }
+
+func TestReset(t *testing.T) {
+	f := newFixture(t)
+	f.release("1.0.0", "id")
+	if err := f.db.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := f.Deploy(tx, service("a"), f.define("a", 1, "produces shop/order@1.0.0"))
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		account string
+		left    int
+	}{{"1", 1}, {here.Account, 0}} {
+		if err := f.Reset(t.Context(), c.account); err != nil {
+			t.Fatal(err)
+		}
+		f.db.View(func(r store.Reader) error {
+			if n := deployments.Len(r); n != c.left {
+				t.Errorf("after the reset of account %s %d rows are left", c.account, n)
+			}
+			return nil
+		})
+	}
+}
