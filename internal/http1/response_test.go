@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -92,17 +93,27 @@ func TestDeadlines(t *testing.T) {
 // A handler that panics ends its connection, and nothing else.
 func TestPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, dial := pipes(t, func(w http.ResponseWriter, r *http.Request) {
+		s, dial := pipes(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/code" {
+				w.WriteHeader(99)
+			}
 			io.WriteString(w, "half")
 			if r.URL.Path == "/flush" {
 				http.NewResponseController(w).Flush()
 			}
 			panic(http.ErrAbortHandler)
 		})
+		var log strings.Builder
+		s.Log = slog.New(slog.NewTextHandler(&log, nil))
 		c := dial()
 		io.WriteString(c, get)
 		if said, _ := after(c); said != "" {
 			t.Errorf("said %q", said)
+		}
+		c = dial()
+		io.WriteString(c, "GET /code HTTP/1.1\r\nHost: a\r\n\r\n")
+		if said, _ := after(c); said != "" || !strings.Contains(log.String(), "invalid WriteHeader code 99") {
+			t.Errorf("said %q, and to the log %q", said, log.String())
 		}
 		c = dial()
 		io.WriteString(c, "GET /flush HTTP/1.1\r\nHost: a\r\n\r\n")
