@@ -57,9 +57,9 @@ func Render(p Parts) []byte {
 // escape writes the characters as JSON's escapes that JSON may hold in its
 // strings as they are, and messages of queues may not.
 func escape(event []byte) []byte {
-	for char, escaped := range map[string]string{"\uFFFE": `\ufffe`, "\uFFFF": `\uffff`} {
-		if bytes.Contains(event, []byte(char)) {
-			event = bytes.ReplaceAll(event, []byte(char), []byte(escaped))
+	for _, c := range [...][2]string{{"\uFFFE", `\ufffe`}, {"\uFFFF", `\uffff`}} {
+		if bytes.Contains(event, []byte(c[0])) {
+			event = bytes.ReplaceAll(event, []byte(c[0]), []byte(c[1]))
 		}
 	}
 	return event

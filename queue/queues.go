@@ -105,26 +105,7 @@ func (e *Engine) Reset(ctx context.Context, account string) error {
 
 // clearGraves forgets names that were given up before a time.
 func (e *Engine) clearGraves(ctx context.Context, prefix string, before int64) error {
-	for left := true; left; {
-		err := e.cfg.DB.Update(ctx, func(tx *store.Tx) error {
-			n := 0
-			for g := range graves.List(tx, prefix) {
-				if g.At >= before {
-					continue
-				}
-				if n++; n > 90 { // a transaction has room for a hundred rows
-					break
-				}
-				graves.Delete(tx, g.Scope.Key(g.Name))
-			}
-			left = n > 90
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return graves.Prune(ctx, e.cfg.DB, prefix, func(_ store.Reader, g grave) bool { return g.At < before })
 }
 
 // Queue is one queue, as it was defined when it was looked up. It is an API.

@@ -313,24 +313,11 @@ func removeRows[T any](ctx context.Context, db *store.DB, table *store.Table[T],
 
 // Reset removes everything of an account.
 func (e *Engine) Reset(ctx context.Context, account string) error {
-	prefix := account + "/"
-	err := errors.Join(resetTable(ctx, e.cfg.DB, Subscriptions, prefix, Subscription.RowKey), resetTable(ctx, e.cfg.DB, Topics, prefix, Topic.RowKey),
-		resetTable(ctx, e.cfg.DB, PlatformEndpoints, prefix, PlatformEndpoint.RowKey), resetTable(ctx, e.cfg.DB, PlatformApplications, prefix, PlatformApplication.RowKey),
-		resetTable(ctx, e.cfg.DB, SandboxPhones, prefix, SandboxPhone.RowKey), resetTable(ctx, e.cfg.DB, OptOuts, prefix, OptOut.RowKey),
-		resetTable(ctx, e.cfg.DB, SMSSettingsTable, prefix, func(s SMSSettings) string { return s.Scope.Key("sms") }))
-	if err != nil {
-		return err
+	for _, clear := range []func(context.Context, *store.DB, string) error{Subscriptions.Clear, Topics.Clear,
+		PlatformEndpoints.Clear, PlatformApplications.Clear, SandboxPhones.Clear, OptOuts.Clear, SMSSettingsTable.Clear} {
+		if err := clear(ctx, e.cfg.DB, account+"/"); err != nil {
+			return err
+		}
 	}
 	return e.clearOutbox(ctx, account)
-}
-
-func resetTable[T any](ctx context.Context, db *store.DB, table *store.Table[T], prefix string, key func(T) string) error {
-	var keys []string
-	db.View(func(r store.Reader) error {
-		for v := range table.List(r, prefix) {
-			keys = append(keys, key(v))
-		}
-		return nil
-	})
-	return removeRows(ctx, db, table, keys)
 }

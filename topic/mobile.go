@@ -117,5 +117,5 @@ func (e *Engine) Tell(ctx context.Context, app PlatformApplication, event string
 
 // DropEndpoints removes the endpoints of an application.
 func (e *Engine) DropEndpoints(ctx context.Context, app PlatformApplication) error {
-	return resetTable(ctx, e.cfg.DB, PlatformEndpoints, app.Scope.Prefix(app.Platform, app.Name), PlatformEndpoint.RowKey)
+	return PlatformEndpoints.Clear(ctx, e.cfg.DB, app.Scope.Prefix(app.Platform, app.Name))
 }

@@ -63,23 +63,21 @@ func (p *platform) empty(ctx context.Context, account string) error {
 	if err := p.broker.Reset(ctx, account); err != nil {
 		return fmt.Errorf("use of schemas: %w", err)
 	}
+	if err := p.impact.Reset(ctx, account); err != nil {
+		return fmt.Errorf("contracts of deployments: %w", err)
+	}
 	prefix := account + "/"
 	if err := p.removeBalancers(ctx, prefix); err != nil {
 		return fmt.Errorf("load balancers: %w", err)
 	}
-	for _, drop := range []func(*store.Tx, string) int{
-		dropper(cluster.ServiceLogs, func(e cluster.ServiceEvents) string { return e.Service }),
-		dropper(cluster.Instances, cluster.Instance.Key),
-		dropper(cluster.Clusters, cluster.Cluster.Key), dropper(cluster.TaskDefinitions, cluster.TaskDefinition.Key),
-		dropper(cluster.Families, cluster.Family.Key), dropper(cluster.Settings, cluster.Setting.Key),
-		dropper(cluster.Tokens, cluster.Token.Key),
-		dropper(bus.Rules, bus.Rule.Key), dropper(bus.Runs, bus.Run.Key), dropper(bus.Replays, bus.Replay.Key), dropper(bus.Archives, bus.Archive.Key),
-		dropper(bus.Destinations, bus.Destination.Key), dropper(bus.Connections, bus.Connection.Key), dropper(bus.Functions, bus.Function.Key), dropper(bus.Buses, bus.Bus.Key),
+	for _, clear := range []func(context.Context, *store.DB, string) error{
+		cluster.ServiceLogs.Clear, cluster.Instances.Clear, cluster.Clusters.Clear, cluster.TaskDefinitions.Clear,
+		cluster.Families.Clear, cluster.Settings.Clear, cluster.Tokens.Clear,
+		bus.Rules.Clear, bus.Runs.Clear, bus.Replays.Clear, bus.Archives.Clear,
+		bus.Destinations.Clear, bus.Connections.Clear, bus.Functions.Clear, bus.Buses.Clear,
 	} {
-		for n := 1; n > 0; {
-			if err := p.db.Update(ctx, func(tx *store.Tx) error { n = drop(tx, prefix); return nil }); err != nil {
-				return err
-			}
+		if err := clear(ctx, p.db, prefix); err != nil {
+			return err
 		}
 	}
 	p.balancer.Sync()
@@ -111,11 +109,8 @@ func (p *platform) removeBalancers(ctx context.Context, prefix string) error {
 // dropEnded deletes the services, of which none are active, and the rows of
 // tasks that have stopped. It returns how many tasks are left.
 func (p *platform) dropEnded(ctx context.Context, prefix string) (left int, err error) {
-	services := dropper(cluster.Services, cluster.Service.Key)
-	for n := 1; n > 0; {
-		if err := p.db.Update(ctx, func(tx *store.Tx) error { n = services(tx, prefix); return nil }); err != nil {
-			return 0, err
-		}
+	if err := cluster.Services.Clear(ctx, p.db, prefix); err != nil {
+		return 0, err
 	}
 	for n := 1; n > 0; {
 		err := p.db.Update(ctx, func(tx *store.Tx) error {
@@ -135,23 +130,6 @@ func (p *platform) dropEnded(ctx context.Context, prefix string) (left int, err 
 		}
 	}
 	return left, nil
-}
-
-// dropper deletes a table's rows below a prefix, some at a time: a transaction
-// is bounded. It returns how many it deleted.
-func dropper[T any](t *store.Table[T], key func(T) string) func(*store.Tx, string) int {
-	return func(tx *store.Tx, prefix string) int {
-		var keys []string
-		for v := range t.List(tx, prefix) {
-			if keys = append(keys, key(v)); len(keys) == 90 {
-				break
-			}
-		}
-		for _, k := range keys {
-			t.Delete(tx, k)
-		}
-		return len(keys)
-	}
 }
 
 // stopAll deletes the account's services, stops its tasks and waits until they

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,13 +36,7 @@ func (c schemaImpactCmd) Run(ctx context.Context) error {
 }
 
 func printImpact(out io.Writer, found impact.Impact) error {
-	or := func(s string) string {
-		if s == "" {
-			return "-"
-		}
-		return s
-	}
-	fmt.Fprintf(out, "%s, latest %s\n", found.Schema, or(found.Latest))
+	fmt.Fprintf(out, "%s, latest %s\n", found.Schema, cmp.Or(found.Latest, "-"))
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "SERVICE\tCLUSTER\tREVISION\tDEPLOYMENT\tUSE\tDECLARED\tVERSION\tNOW\tREADS LATEST")
 	for _, u := range found.Users {
@@ -54,7 +49,7 @@ func printImpact(out io.Writer, found impact.Impact) error {
 			reads = "no"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", u.Service, u.Cluster, u.TaskDefinition, u.Deployment, u.Use,
-			u.Declared, or(u.Version), or(u.Now), reads)
+			u.Declared, cmp.Or(u.Version, "-"), cmp.Or(u.Now, "-"), reads)
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -30,13 +30,9 @@ func (p *platform) schemaByVersion(w http.ResponseWriter, r *http.Request) {
 		p.answerSchema(w, l, err, what)
 		return
 	}
-	if _, err := contract.ParseRange(text); err != nil {
-		http.Error(w, err.Error()+", or latest", http.StatusBadRequest)
-		return
-	}
 	l, err := p.schemas.ByRange(n, text)
-	if errors.Is(err, registry.ErrRange) {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+	if errors.Is(err, contract.ErrRange) {
+		http.Error(w, err.Error()+", or latest", http.StatusBadRequest)
 		return
 	}
 	p.answerSchema(w, l, err, what+" with a version in "+text)

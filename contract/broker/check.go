@@ -32,7 +32,7 @@ func (p *plan) check(m wire.Message) (*version, error) {
 		return v, v.bad
 	}
 	if err := v.validate(d); err != nil {
-		return v, p.refuse(v.label(), "the message is not of %s@%s, which it names: %s: correct it, or name the version that it was written with", p.name(), v.label(), detail(err))
+		return v, p.refuse(v.Semver, "the message is not of %s@%s, which it names: %s: correct it, or name the version that it was written with", p.name(), v.Semver, detail(err))
 	}
 	return v, nil
 }
@@ -54,8 +54,8 @@ func (p *plan) unnamed(d wire.Decoded) (*version, error) {
 		return v, v.bad
 	}
 	if err := v.validate(d); err != nil {
-		return p.none, p.refuse(v.label(), "the message does not say which version of %s it is, and is not of %s, the latest that %s takes: %s: name the version by a header (Glue, Confluent or single-object), or in dataschema and dataschemaversion",
-			p.name(), v.label(), p.target.kind(), detail(err))
+		return p.none, p.refuse(v.Semver, "the message does not say which version of %s it is, and is not of %s, the latest that %s takes: %s: name the version by a header (Glue, Confluent or single-object), or in dataschema and dataschemaversion",
+			p.name(), v.Semver, p.target.kind(), detail(err))
 	}
 	return v, nil
 }

@@ -4,12 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-
-	"github.com/Masterminds/semver/v3"
 
 	"github.com/dhowhq/dhow/contract"
 	"github.com/dhowhq/dhow/contract/registry"
@@ -104,14 +101,6 @@ func (p *plan) version(v registry.Version) *version {
 	return &version{Version: v, resource: p.target, schema: p.Schema}
 }
 
-// label is the semantic version.
-func (v *version) label() string {
-	if v.Semver == "" && v.Number != 0 {
-		return "version " + strconv.FormatInt(v.Number, 10)
-	}
-	return v.Semver
-}
-
 // find returns what a message named.
 func (p *plan) find(ref wire.Reference) *version {
 	if v := (*p.known.Load())[ref]; v != nil {
@@ -165,8 +154,8 @@ func (p *plan) resolve(ref wire.Reference) *version {
 	if l.Version.Schema() != p.Schema {
 		return p.badly(p.refuse("", "the message is of schema %s/%s, and %s takes %s only: send it elsewhere, or name a version of %s", l.Registry, l.Name, p.target.kind(), p.taken(), p.name()))
 	}
-	if sv, err := semver.StrictNewVersion(v.Semver); err != nil || !p.Range.Has(sv) {
-		v.bad = p.refuse(v.label(), "the message is of %s@%s, and %s takes %s only: send it in a version of that range, or change the tag %s", p.name(), v.label(), p.target.kind(), p.taken(), SchemaTag)
+	if !p.takes(v.Version) {
+		v.bad = p.refuse(v.Semver, "the message is of %s@%s, and %s takes %s only: send it in a version of that range, or change the tag %s", p.name(), v.Semver, p.target.kind(), p.taken(), SchemaTag)
 	}
 	return v
 }
@@ -232,8 +221,13 @@ func (p *plan) byNumber(id uint32) (*registry.Loaded, error) {
 
 // better prefers, of versions that a reference may mean, later ones in the range.
 func (p *plan) better(v registry.Version, than int64) bool {
-	sv, err := semver.StrictNewVersion(v.Semver)
-	return than == 0 || v.Number > than && err == nil && p.Range.Has(sv)
+	return than == 0 || v.Number > than && p.takes(v)
+}
+
+// takes reports whether a version is in the range.
+func (p *plan) takes(v registry.Version) bool {
+	sv, err := contract.ParseVersion(v.Semver)
+	return err == nil && p.Range.Has(sv)
 }
 
 // byPrint finds a version by its fingerprint.

@@ -57,7 +57,7 @@ func (e *Engine) sweep(ctx context.Context) error {
 		return err
 	}
 	e.forget(func(u *use) bool { return e.now().Sub(time.UnixMilli(u.last.Load())) > sweepEvery })
-	return e.drop(ctx, "", func(r store.Reader, u Usage) bool {
+	return Usages.Prune(ctx, e.cfg.DB, "", func(r store.Reader, u Usage) bool {
 		if e.now().Sub(u.Last) > keepRows {
 			return true
 		}
@@ -81,37 +81,13 @@ func (e *Engine) forget(which func(*use) bool) {
 	}
 }
 
-// drop deletes rows below a prefix.
-func (e *Engine) drop(ctx context.Context, prefix string, which func(store.Reader, Usage) bool) error {
-	for more := true; more; {
-		err := e.cfg.DB.Update(ctx, func(tx *store.Tx) error {
-			n := 0
-			for u := range Usages.List(tx, prefix) {
-				if !which(tx, u) {
-					continue
-				}
-				Usages.Delete(tx, u.Key())
-				if n++; n == batch {
-					break
-				}
-			}
-			more = n == batch
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Reset forgets all that was counted for an account.
 func (e *Engine) Reset(ctx context.Context, account string) error {
 	if err := e.flush(ctx); err != nil {
 		return err
 	}
 	e.forget(func(u *use) bool { return u.schema.Account == account })
-	return e.drop(ctx, account+"/", func(store.Reader, Usage) bool { return true })
+	return Usages.Clear(ctx, e.cfg.DB, account+"/")
 }
 
 // InUse is why a version is not to be deleted. It is a registry.ErrInUse.

@@ -49,11 +49,9 @@ func (u Usage) Key() string {
 	return fmt.Sprintf("%s%010d/%s", rowsOf(u.Name()), u.Number, hex.EncodeToString(sum[:12]))
 }
 
-// rowsOf is what the keys of a schema's rows begin with. Names of subjects may
-// have slashes.
+// rowsOf is what the keys of a schema's rows begin with.
 func rowsOf(n registry.Name) string {
-	esc := strings.NewReplacer("/", "%2F", "%", "%25")
-	return n.Scope.Prefix(esc.Replace(n.Registry), esc.Replace(n.Schema))
+	return registry.Schema{Scope: n.Scope, Registry: n.Registry, Name: n.Schema}.Key() + "/"
 }
 
 // Usages is keyed ACCOUNT/REGION/REGISTRY/NAME/NUMBER/HASH.
@@ -99,7 +97,7 @@ func (s *uses) of(v *version, sender string, now time.Time) *use {
 		if s.all == nil {
 			s.all = map[useKey]*use{}
 		}
-		u = &use{useKey: k, semver: v.label(), number: v.Number, first: now.UTC()}
+		u = &use{useKey: k, semver: v.Semver, number: v.Number, first: now.UTC()}
 		s.all[k] = u
 	}
 	return u

@@ -2,6 +2,7 @@ package impact
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -37,6 +38,11 @@ var deployments = store.NewTable("contract.deployments", rounds.Key)
 
 // Key is the row's key.
 func (r rounds) Key() string { return r.Scope.Key("") }
+
+// Reset removes what there is of an account.
+func (e *Engine) Reset(ctx context.Context, account string) error {
+	return deployments.Clear(ctx, e.db, account+"/")
+}
 
 // Read reports what of a definition's labels cannot be read, in words.
 func (*Engine) Read(d types.TaskDefinition) error {

@@ -237,17 +237,19 @@ func TestTogether(t *testing.T) {
 	f.release("1.0.0", "id")
 	f.release("2.0.0", "number")
 	ds := map[string]cluster.TaskDefinition{"a": f.define("a", 1, "produces shop/order@1.0.0"), "b": f.define("b", 1, "consumes shop/order@^2")}
-	var all sync.WaitGroup
+	var all, looked sync.WaitGroup
+	looked.Add(len(ds))
 	var mu sync.Mutex
 	in := 0
 	for name, d := range ds {
 		all.Go(func() {
+			look := sync.OnceFunc(func() { looked.Done(); looked.Wait() }) // neither is in before both have looked
 			err := f.db.Update(context.Background(), func(tx *store.Tx) error {
 				reasons, err := f.Deploy(tx, service(name), d)
 				if err == nil && len(reasons) > 0 {
 					err = errors.New("refused")
 				}
-				time.Sleep(20 * time.Millisecond) // so that both have looked
+				look()
 				if err != nil {
 					return err
 				}
@@ -263,5 +265,30 @@ func TestTogether(t *testing.T) {
 	all.Wait()
 	if in != 1 {
 		t.Errorf("%d were let in", in)
+	}
+}
+
+func TestReset(t *testing.T) {
+	f := newFixture(t)
+	f.release("1.0.0", "id")
+	if err := f.db.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := f.Deploy(tx, service("a"), f.define("a", 1, "produces shop/order@1.0.0"))
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		account string
+		left    int
+	}{{"1", 1}, {here.Account, 0}} {
+		if err := f.Reset(t.Context(), c.account); err != nil {
+			t.Fatal(err)
+		}
+		f.db.View(func(r store.Reader) error {
+			if n := deployments.Len(r); n != c.left {
+				t.Errorf("after the reset of account %s %d rows are left", c.account, n)
+			}
+			return nil
+		})
 	}
 }

@@ -228,34 +228,19 @@ func sweep(tx *store.Tx) bool {
 			}
 		}
 		Registries.Delete(tx, r.Key())
-		n++
+		if n++; n >= batch {
+			return true
+		}
 	}
 	return n > 0
 }
 
 // Reset removes all of an account.
 func (e *Engine) Reset(ctx context.Context, account string) error {
-	for more := true; more; {
-		err := e.db.Update(ctx, func(tx *store.Tx) error {
-			more = drop(tx, Versions, account, Version.Key) || drop(tx, Schemas, account, Schema.Key) ||
-				drop(tx, Registries, account, Registry.Key) || drop(tx, AllSettings, account, Settings.Key) || drop(tx, counters, account, counter.Key)
-			return nil
-		})
-		if err != nil {
+	for _, clear := range []func(context.Context, *store.DB, string) error{Versions.Clear, Schemas.Clear, Registries.Clear, AllSettings.Clear, counters.Clear} {
+		if err := clear(ctx, e.db, account+"/"); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// drop deletes some rows of an account, and reports whether there were any.
-func drop[T any](tx *store.Tx, t *store.Table[T], account string, key func(T) string) bool {
-	n := 0
-	for v := range t.List(tx, account+"/") {
-		t.Delete(tx, key(v))
-		if n++; n == batch {
-			break
-		}
-	}
-	return n > 0
 }

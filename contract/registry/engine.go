@@ -55,9 +55,7 @@ func New(c Config) *Engine {
 		c.CacheBytes = 8 << 20
 	}
 	e.cache = newCache(c.CacheBytes)
-	if e.db != nil {
-		e.stop = Versions.Follow(e.db, e.cache.changed)
-	}
+	e.stop = Versions.Follow(e.db, e.cache.changed)
 	return e
 }
 

@@ -28,7 +28,6 @@ var (
 	ErrMetadata       = errors.New("there is no such metadata")
 	ErrMetadataExists = errors.New("the metadata is there already")
 	ErrMetadataLimit  = errors.New("a version has at most 10 pairs of metadata")
-	ErrRange          = errors.New("not a range of versions, as in ^1, ~1.2 or >=1.1 <3")
 )
 
 // Incompatible is a definition that does not get on with what is there.

@@ -43,7 +43,9 @@ func (e *Engine) ByNumber(n Name, number int64) (*Loaded, error) {
 	return e.find(func(r store.Reader) (Version, error) { return findVersion(r, n, number) }, &c)
 }
 
-// ByRange returns parsed the version that VersionInRange finds.
+// ByRange returns parsed the live version with the highest semantic version in a
+// range, as [contract.ParseRange] reads it. Errors: contract.ErrRange,
+// ErrNoSchema, ErrNoVersion.
 func (e *Engine) ByRange(n Name, rng string) (*Loaded, error) {
 	if rng == "" {
 		rng = "*"

@@ -63,17 +63,12 @@ func findVersion(r store.Reader, n Name, number int64) (Version, error) {
 	return Version{}, ErrNoVersion
 }
 
-// VersionInRange finds the live version with the highest semantic version in a
-// range, ^1 or >=1.2 <3 say. Errors: ErrRange, ErrNoSchema, ErrNoVersion.
-func (e *Engine) VersionInRange(n Name, rng string) (v Version, err error) {
-	err = e.db.View(func(r store.Reader) error { v, err = versionInRange(r, n, rng); return err })
-	return v, err
-}
-
+// versionInRange finds the live version with the highest semantic version in a
+// range.
 func versionInRange(r store.Reader, n Name, rng string) (best Version, err error) {
-	c, err := semver.NewConstraint(rng)
+	within, err := contract.ParseRange(rng)
 	if err != nil {
-		return best, fmt.Errorf("%q is %w", rng, ErrRange)
+		return best, err
 	}
 	if _, err := findSchema(r, n); err != nil {
 		return best, err
@@ -83,8 +78,8 @@ func versionInRange(r store.Reader, n Name, rng string) (best Version, err error
 		if !v.Live() {
 			continue
 		}
-		sv, err := semver.StrictNewVersion(v.Semver)
-		if err == nil && c.Check(sv) && (highest == nil || sv.GreaterThan(highest)) {
+		sv, err := contract.ParseVersion(v.Semver)
+		if err == nil && within.Has(sv) && (highest == nil || sv.GreaterThan(highest)) {
 			best, highest = v, sv
 		}
 	}
@@ -145,12 +140,19 @@ func source(r store.Reader, v Version) (contract.Source, error) {
 	return src, err
 }
 
-// maxRefs bounds how many texts one definition may need.
-const maxRefs = 500
+// maxRefs bounds how many texts one definition may need, and maxHeld to how many
+// it may refer itself: one transaction holds these.
+const (
+	maxRefs = 500
+	maxHeld = 90
+)
 
 // refs are the texts that references lead to, each after those that it needs
 // itself. Error: ErrReference.
 func refs(r store.Reader, n Name, f contract.Format, list []Reference) (out []contract.Source, err error) {
+	if len(list) > maxHeld {
+		return nil, fmt.Errorf("%w: the definition refers to %d others, and may to %d", ErrReference, len(list), maxHeld)
+	}
 	seen := map[string]bool{}
 	var walk func(list []Reference) error
 	walk = func(list []Reference) error {

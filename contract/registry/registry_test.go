@@ -389,7 +389,7 @@ func TestRanges(t *testing.T) {
 	_, err := f.ByRange(f.name, "^3")
 	f.is(err, ErrNoVersion)
 	_, err = f.ByRange(f.name, "new")
-	f.is(err, ErrRange)
+	f.is(err, contract.ErrRange)
 	f.register(avro("id a? b c? d?"))
 	if l, err := f.ByRange(f.name, "^2"); err != nil || l.Semver != "2.2.0" {
 		t.Errorf("%+v, %v", l, err)
@@ -466,5 +466,26 @@ func TestReset(t *testing.T) {
 			t.Errorf("%d rows are left", n)
 		}
 		return nil
+	})
+}
+
+// TestManyRegistriesDeleted: a transaction of the store's is bounded, however many
+// registries wait for their end.
+func TestManyRegistriesDeleted(t *testing.T) {
+	f := newFixture(t, contract.None)
+	for i := range 2*batch + 1 {
+		r := Registry{Scope: here, Name: fmt.Sprint("r", i)}
+		_, err := f.CreateRegistry(f.ctx, r)
+		f.must(err)
+		_, err = f.DeleteRegistry(f.ctx, here, r.Name)
+		f.must(err)
+	}
+	f.must(f.Sweep(f.ctx))
+	f.Registries(here, func(left iter.Seq[Registry]) {
+		for r := range left {
+			if r.Name != "shop" {
+				t.Errorf("registry %s is %s", r.Name, r.Status)
+			}
+		}
 	})
 }

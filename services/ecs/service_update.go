@@ -73,8 +73,8 @@ func (a *API) UpdateService(ctx context.Context, in *ecs.UpdateServiceInput) (*e
 		}
 		s.UpdatedAt = now()
 		p := old.Primary()
-		// What runs already was let in: it stays, and is scaled, whatever came since.
-		if p == nil || p.Family != d.Family || p.Revision != d.Revision {
+		other := p == nil || p.Family != d.Family || p.Revision != d.Revision
+		if other { // what runs already was let in: it stays, and is scaled, whatever came since
 			if forced, err = a.checkContracts(tx, &s, d); err != nil {
 				return err
 			}
@@ -82,7 +82,7 @@ func (a *API) UpdateService(ctx context.Context, in *ecs.UpdateServiceInput) (*e
 				return err
 			}
 		}
-		if in.ForceNewDeployment || p == nil || p.Family != d.Family || p.Revision != d.Revision || replaces(old, s) {
+		if in.ForceNewDeployment || other || replaces(old, s) {
 			if err := beginDeployment(tx, &s, d, in.ForceNewDeployment); err != nil {
 				return err
 			}

@@ -20,47 +20,42 @@ const failureKey = "dhow:failure"
 // PutSchemaVersionMetadata adds a pair to a version. semver, of which a version
 // has one, is replaced: what the package registry says of it is required.
 func (a *API) PutSchemaVersionMetadata(ctx context.Context, in *glue.PutSchemaVersionMetadataInput) (*glue.PutSchemaVersionMetadataOutput, error) {
-	v, err := a.versionOf(ctx, in.SchemaVersionId, in.SchemaId, in.SchemaVersionNumber)
+	v, err := a.changeMetadata(ctx, in.SchemaVersionId, in.SchemaId, in.SchemaVersionNumber, in.MetadataKeyValue, a.e.PutMetadata)
 	if err != nil {
 		return nil, err
-	}
-	key, value, err := pairOf(in.MetadataKeyValue)
-	if err != nil {
-		return nil, err
-	}
-	if v, err = a.e.PutMetadata(ctx, v, key, value); err != nil {
-		return nil, metadataError(err, v, key, value)
 	}
 	return &glue.PutSchemaVersionMetadataOutput{
-		LatestVersion: a.latest(v), MetadataKey: &key, MetadataValue: &value, RegistryName: &v.Registry, SchemaArn: ptr(v.ARN()),
-		SchemaName: &v.Name, SchemaVersionId: &v.ID, VersionNumber: &v.Number,
+		LatestVersion: a.latest(v), MetadataKey: in.MetadataKeyValue.MetadataKey, MetadataValue: in.MetadataKeyValue.MetadataValue,
+		RegistryName: &v.Registry, SchemaArn: ptr(v.ARN()), SchemaName: &v.Name, SchemaVersionId: &v.ID, VersionNumber: &v.Number,
 	}, nil
 }
 
 // RemoveSchemaVersionMetadata takes a pair off a version.
 func (a *API) RemoveSchemaVersionMetadata(ctx context.Context, in *glue.RemoveSchemaVersionMetadataInput) (*glue.RemoveSchemaVersionMetadataOutput, error) {
-	v, err := a.versionOf(ctx, in.SchemaVersionId, in.SchemaId, in.SchemaVersionNumber)
+	v, err := a.changeMetadata(ctx, in.SchemaVersionId, in.SchemaId, in.SchemaVersionNumber, in.MetadataKeyValue, a.e.RemoveMetadata)
 	if err != nil {
 		return nil, err
-	}
-	key, value, err := pairOf(in.MetadataKeyValue)
-	if err != nil {
-		return nil, err
-	}
-	if v, err = a.e.RemoveMetadata(ctx, v, key, value); err != nil {
-		return nil, metadataError(err, v, key, value)
 	}
 	return &glue.RemoveSchemaVersionMetadataOutput{
-		LatestVersion: a.latest(v), MetadataKey: &key, MetadataValue: &value, RegistryName: &v.Registry, SchemaArn: ptr(v.ARN()),
-		SchemaName: &v.Name, SchemaVersionId: &v.ID, VersionNumber: &v.Number,
+		LatestVersion: a.latest(v), MetadataKey: in.MetadataKeyValue.MetadataKey, MetadataValue: in.MetadataKeyValue.MetadataValue,
+		RegistryName: &v.Registry, SchemaArn: ptr(v.ARN()), SchemaName: &v.Name, SchemaVersionId: &v.ID, VersionNumber: &v.Number,
 	}, nil
 }
 
-func pairOf(p *types.MetadataKeyValuePair) (key, value string, err error) {
-	if p.MetadataKey == nil || p.MetadataValue == nil {
-		return "", "", invalid("Both MetadataKey and MetadataValue have to be provided.")
+// changeMetadata changes the version that a call means by the pair that it says.
+func (a *API) changeMetadata(ctx context.Context, id *string, schema *types.SchemaId, number *types.SchemaVersionNumber, pair *types.MetadataKeyValuePair,
+	change func(ctx context.Context, v registry.Version, key, value string) (registry.Version, error)) (registry.Version, error) {
+	v, err := a.versionOf(ctx, id, schema, number)
+	if err != nil {
+		return v, err
 	}
-	return *p.MetadataKey, *p.MetadataValue, nil
+	if pair.MetadataKey == nil || pair.MetadataValue == nil {
+		return v, invalid("Both MetadataKey and MetadataValue have to be provided.")
+	}
+	if v, err = change(ctx, v, *pair.MetadataKey, *pair.MetadataValue); err != nil {
+		return v, metadataError(err, v, *pair.MetadataKey, *pair.MetadataValue)
+	}
+	return v, nil
 }
 
 func metadataError(err error, v registry.Version, key, value string) error {

@@ -1,0 +1,119 @@
+package topic
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/dhowhq/dhow/store"
+)
+
+// The archive is replayed, in order, within its time, and new messages come
+// after it.
+func TestReplay(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	defer func() { w.stop() }()
+	top := w.topic("t.fifo", fifoTopic, func(t *Topic) { t.ArchiveDays = 7; t.Archived = time.Now().Truncate(time.Millisecond) })
+	var want []string
+	for i := range 50 {
+		w.publish(top, Message{Body: fmt.Sprint(i), Group: "g", Dedup: fmt.Sprint(i)})
+		want = append(want, fmt.Sprint(i))
+	}
+	s := w.subscribe(top, SQS, queueARN("q.fifo"), func(s *Subscription) {
+		s.Replay = Replay{ID: "r1", From: time.Now().Add(-time.Hour), Status: ReplayPending}
+	})
+	for i := 50; i < 100; i++ { // while it runs
+		w.publish(top, Message{Body: fmt.Sprint(i), Group: "g", Dedup: fmt.Sprint(i)})
+		want = append(want, fmt.Sprint(i))
+		if i == 75 {
+			w.die()
+		}
+	}
+	w.replayed(s, ReplayCompleted)
+	w.publish(top, Message{Body: "last", Group: "g", Dedup: "last"})
+	w.settle()
+	seen := map[string]bool{}
+	var got []string
+	for _, m := range w.got[queueARN("q.fifo")] {
+		if !seen[m.Dedup] { // as a FIFO queue does
+			got = append(got, m.Body)
+		}
+		seen[m.Dedup] = true
+	}
+	if !slices.Equal(got, append(want, "last")) {
+		t.Errorf("%v", got)
+	}
+}
+
+// replayed waits for the status of a subscription's replay.
+func (w *world) replayed(s *Subscription, status string) {
+	w.t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+		var now Subscription
+		w.db.View(func(r store.Reader) error { now, _ = Subscriptions.Get(r, s.RowKey()); return nil })
+		if now.Replay.Status == status {
+			return
+		}
+		if time.Now().After(end) {
+			w.t.Fatalf("the replay is %s", now.Replay.Status)
+		}
+	}
+}
+
+// A replay of a part of the archive takes that part, and only what the filter
+// lets through.
+func TestReplayPart(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	defer func() { w.stop() }()
+	top := w.topic("t.fifo", fifoTopic, func(t *Topic) { t.ArchiveDays = 7; t.Archived = time.Now().Truncate(time.Millisecond) })
+	say := func(body, kind string) {
+		w.publish(top, Message{Body: body, Group: "g", Dedup: body, Attributes: []Attribute{{Name: "k", Type: "String", Value: kind}}})
+		time.Sleep(3 * time.Millisecond)
+	}
+	say("before", "a")
+	from := time.Now().Truncate(time.Millisecond) // times of messages are milliseconds
+	say("in", "a")
+	say("filtered", "b")
+	to := time.Now()
+	time.Sleep(2 * time.Millisecond)
+	say("after", "a")
+	s := w.subscribe(top, SQS, queueARN("q.fifo"), func(s *Subscription) {
+		s.Filter = `{"k": ["a"]}`
+		s.Replay = Replay{ID: "r", From: from, To: to, Status: ReplayPending}
+	})
+	w.replayed(s, ReplayCompleted)
+	w.settle()
+	if got := w.bodies(queueARN("q.fifo")); !slices.Equal(got, []string{"in"}) {
+		t.Errorf("%v", got)
+	}
+}
+
+// What is published while a part of the archive is replayed, and is not of that
+// part, is delivered as ever.
+func TestPublishedWhilePartIsReplayed(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	defer func() { w.stop() }()
+	top := w.topic("t.fifo", fifoTopic, func(t *Topic) { t.ArchiveDays = 7; t.Archived = time.Now().Truncate(time.Millisecond) })
+	w.publish(top, Message{Body: "old", Group: "g", Dedup: "old"})
+	time.Sleep(3 * time.Millisecond) // times of messages are milliseconds
+	to := time.Now().Truncate(time.Millisecond)
+	time.Sleep(3 * time.Millisecond)
+	w.mu.Lock() // the replay's delivery waits
+	s := w.subscribe(top, SQS, queueARN("q.fifo"), func(s *Subscription) {
+		s.Replay = Replay{ID: "r", From: to.Add(-time.Hour), To: to, Status: ReplayPending}
+	})
+	w.publish(top, Message{Body: "new", Group: "g", Dedup: "new"})
+	w.mu.Unlock()
+	w.replayed(s, ReplayCompleted)
+	w.publish(top, Message{Body: "last", Group: "g", Dedup: "last"})
+	w.settle()
+	got := w.bodies(queueARN("q.fifo"))
+	slices.Sort(got)
+	if !slices.Equal(got, []string{"last", "new", "old"}) {
+		t.Errorf("delivered are %v", got)
+	}
+}
