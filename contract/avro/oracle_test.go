@@ -380,6 +380,9 @@ func checkPair(t *rapid.T, count map[verdict.Kind]int) {
 	problems := reader.CanRead(writer)
 	r, w := compile(t, reader), compile(t, writer)
 	resolved, err := twmb.Resolve(w, r)
+	if err == nil && len(problems) > 0 && bareAlias(reader, writer) {
+		t.Skip("twmb takes an alias for one of any namespace")
+	}
 	if (err == nil) != (len(problems) == forgiven(reader, problems)) {
 		t.Fatalf("reader %s\nwriter %s\n%v\ntwmb: %v", reader.Meaning(), writer.Meaning(), problems, err)
 	}
@@ -420,29 +423,49 @@ func compile(t *rapid.T, s *Schema) *twmb.Schema {
 	return c
 }
 
+// bareAlias reports whether a reader's alias is a writer's name but for the
+// namespace: twmb lets it match, the specification has aliases relative to their
+// type's namespace.
+func bareAlias(reader, writer *Schema) bool {
+	found := false
+	walk(reader.root, func(r *typ) {
+		for _, a := range r.aliases {
+			walk(writer.root, func(w *typ) { found = found || w.name != a && w.name != "" && short(w.name) == short(a) })
+		}
+	})
+	return found
+}
+
+// walk calls f with every type of a schema, once.
+func walk(root *typ, f func(*typ)) {
+	seen := map[*typ]bool{}
+	var visit func(t *typ)
+	visit = func(t *typ) {
+		if t == nil || seen[t] {
+			return
+		}
+		seen[t] = true
+		f(t)
+		for _, fd := range t.fields {
+			visit(fd.typ)
+		}
+		for _, b := range t.branches {
+			visit(b)
+		}
+		visit(t.items)
+	}
+	visit(root)
+}
+
 // forgiven counts the problems that twmb overlooks: it takes null for the default
 // of a field that may be null and has none, which the specification does not.
 func forgiven(reader *Schema, problems []verdict.Problem) (n int) {
 	nullable := map[verdict.Place]bool{}
-	seen := map[*typ]bool{}
-	var look func(t *typ)
-	look = func(t *typ) {
-		if seen[t] {
-			return
-		}
-		seen[t] = true
+	walk(reader.root, func(t *typ) {
 		for _, f := range t.fields {
 			nullable[f.place] = f.typ.kind == kindUnion && len(f.typ.branches) > 1 && f.typ.branches[0].kind == kindNull
-			look(f.typ)
 		}
-		for _, b := range t.branches {
-			look(b)
-		}
-		if t.items != nil {
-			look(t.items)
-		}
-	}
-	look(reader.root)
+	})
 	for _, p := range problems {
 		if p.Kind == verdict.NoDefault && nullable[p.Reader] {
 			n++

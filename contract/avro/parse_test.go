@@ -182,9 +182,11 @@ func TestLargeSchemas(t *testing.T) {
 }
 
 // wronglyRefused is what twmb says of a default that leaves out a field whose own
-// default it has not read yet, because its type is the record around.
+// default it has not read yet, because its type is the record around; in a union
+// it then finds no branch.
 func wronglyRefused(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "encoding default: ") && strings.HasSuffix(err.Error(), "got null")
+	return err != nil && strings.Contains(err.Error(), "encoding default: ") &&
+		(strings.HasSuffix(err.Error(), "got null") || strings.Contains(err.Error(), "union default does not match any branch: map["))
 }
 
 // FuzzParse holds parsing against twmb's: what is read here is read there, in
