@@ -323,3 +323,18 @@ func TestWanted(t *testing.T) {
 		t.Error("a version without a number is in a range")
 	}
 }
+
+// TestMisplacedOptions refuses what the other side alone would act on.
+func TestMisplacedOptions(t *testing.T) {
+	src := orders(t)
+	for name, o := range map[string]Option{"WithDecode": WithDecode(), "WithLimit": WithLimit(1), "WithBare": WithBare("1.0.0"), "WithForms": WithForms(wire.Glue)} {
+		if _, err := NewProducer[Order](t.Context(), src, "shop/order@1.1.0", o); err == nil || !strings.Contains(err.Error(), name+" is an option of consumers") {
+			t.Errorf("a producer takes %s: %v", name, err)
+		}
+	}
+	for name, o := range map[string]Option{"WithForm": WithForm(wire.Glue), "WithZlib": WithZlib()} {
+		if _, err := NewConsumer[Order](t.Context(), src, "shop/order@1.1.0", o); err == nil || !strings.Contains(err.Error(), name+" is an option of producers") {
+			t.Errorf("a consumer takes %s: %v", name, err)
+		}
+	}
+}

@@ -33,6 +33,9 @@ type reader struct {
 // reads, for example shop/order@^1.
 func NewConsumer[T any](ctx context.Context, source Source, schema string, opts ...Option) (*Consumer[T], error) {
 	o := optionsOf(opts)
+	if err := misplaced(o.ofProducers, "producers"); err != nil {
+		return nil, err
+	}
 	want, err := ParseWanted(schema)
 	if err != nil {
 		return nil, err

@@ -24,6 +24,9 @@ type Producer[T any] struct {
 // shop/order@1.2.0.
 func NewProducer[T any](ctx context.Context, source Source, schema string, opts ...Option) (*Producer[T], error) {
 	o := optionsOf(opts)
+	if err := misplaced(o.ofConsumers, "consumers"); err != nil {
+		return nil, err
+	}
 	want, err := ParseWanted(schema)
 	if err != nil {
 		return nil, err
