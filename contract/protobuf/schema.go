@@ -36,8 +36,20 @@ type Source struct {
 // Bounds of a schema with its references. Glue allows 170,000 characters.
 const (
 	MaxText    = 1 << 20
-	maxNesting = 64 // brackets within each other; the compiler recurses as deep
+	maxNesting = 64       // brackets within each other; the compiler recurses as deep
+	maxLine    = 16 << 10 // bytes of a line: the compiler finds its columns in quadratic time
 )
+
+// tooLong is the number of the first line that is too long, 0 for none.
+func tooLong(text string) int {
+	n := 0
+	for line := range strings.Lines(text) {
+		if n++; len(line) > maxLine {
+			return n
+		}
+	}
+	return 0
+}
 
 // Schema is a parsed schema, safe for concurrent use.
 type Schema struct {
@@ -69,6 +81,9 @@ func Parse(src Source, refs ...Source) (*Schema, error) {
 	for _, s := range append([]Source{src}, refs...) {
 		if line := tooDeep(s.Text); line > 0 {
 			return nil, malformed(s.File, line, "more than %d brackets within each other", maxNesting)
+		}
+		if line := tooLong(s.Text); line > 0 {
+			return nil, malformed(s.File, line, "a line of more than %d bytes: break it", maxLine)
 		}
 	}
 	linked, err := compile(name, texts)

@@ -135,6 +135,15 @@ enum Color { RED = 1; }`)
 	}
 }
 
+// TestLongLine refuses a line for which the compiler would take very long.
+func TestLongLine(t *testing.T) {
+	text := "syntax = \"proto3\";\nmessage M {" + strings.Repeat(" ", 1<<20-100) + "}"
+	var m *verdict.Malformed
+	if _, err := Parse(Source{File: "a.proto", Text: text}); !errors.As(err, &m) || m.Place.Line != 2 || !strings.Contains(m.Detail, "a line of more than 16384 bytes") {
+		t.Errorf("a long line: %v", err)
+	}
+}
+
 func TestDepth(t *testing.T) {
 	s := parse(t, `syntax = "proto3"; message M { M m = 1; repeated M list = 2; }`)
 	nest := func(n int) (b []byte) {
