@@ -9,7 +9,7 @@ import (
 // Wanted is which schema a producer or consumer is built for: REGISTRY/NAME,
 // REGISTRY/NAME@1.2.0, or the newest of a range: REGISTRY/NAME@^1 (1.0.0 up to
 // but without 2.0.0), @^1.2 (from 1.2.0 on), @~1.2 (1.2.0 up to but without
-// 1.3.0).
+// 1.3.0). Below 1.0.0 ^ lets the first number that is not 0 stay.
 type Wanted struct {
 	Name     string
 	text     string // after the @
@@ -36,7 +36,7 @@ func ParseWanted(s string) (Wanted, error) {
 	}
 	w.from, w.to = from, from
 	switch {
-	case kind == "":
+	case kind == "", given == 3 && kind == "^" && from[0] == 0 && from[1] == 0:
 		w.to[2]++
 	case kind == "^" && from[0] == 0 && given > 1:
 		w.to = semver{0, from[1] + 1}
