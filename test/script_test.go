@@ -82,7 +82,27 @@ func setup(p *platform, e *testscript.Env) error {
 		e.Setenv("TF_IN_AUTOMATION", "1")
 		e.Setenv("CHECKPOINT_DISABLE", "1")
 	}
+	if t, ok := e.T().(testscript.TFailed); ok {
+		e.Defer(func() {
+			if t.Failed() {
+				e.T().Log(tasksOf(p, e))
+			}
+		})
+	}
 	return nil
+}
+
+// tasksOf shows the tasks of a conversation that failed, with why they stopped,
+// and what the platform logged last.
+func tasksOf(p *platform, e *testscript.Env) string {
+	ps := exec.Command(dhow, "ps", "--all")
+	ps.Env = e.Vars
+	out, err := ps.CombinedOutput()
+	if err != nil {
+		out = fmt.Append(out, err)
+	}
+	log := p.errs.String()
+	return fmt.Sprintf("its tasks:\n%s\nlast words of the platform:\n%s", out, log[max(0, len(log)-8<<10):])
 }
 
 // terraformPlugins is the local folder that has the AWS provider, "" if
