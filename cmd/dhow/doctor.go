@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/dhowhq/dhow/driver/containerd"
 	"github.com/dhowhq/dhow/network"
 )
@@ -56,11 +58,33 @@ func (doctorCmd) Run(ctx context.Context) error {
 			fmt.Printf("absent  %s: %s; dhow itself does not need it\n", tool.name, tool.why)
 		}
 	}
+	fmt.Println(openFiles())
 	if missing > 0 {
 		fmt.Fprintln(os.Stderr)
 		return errors.New("tasks cannot run on this machine as it is; `dhow up --no-node` and `--driver sim` can")
 	}
 	return nil
+}
+
+// openFiles says how many connections the limit of open files leaves room for.
+func openFiles() string {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return "unknown open files: " + err.Error()
+	}
+	return openFilesNote(limit.Max) // the runtime of Go raises the soft limit to this
+}
+
+// fewOpenFiles is the limit below which dhow may run out of connections before
+// it runs out of processor.
+const fewOpenFiles = 65536
+
+func openFilesNote(limit uint64) string {
+	if limit >= fewOpenFiles {
+		return fmt.Sprintf("ok      open files: up to %d", limit)
+	}
+	return fmt.Sprintf(`low     open files: up to %d; a connection takes one, a call through a load balancer two
+        mend: start dhow after "ulimit -n %d", or with LimitNOFILE=%d in its systemd unit`, limit, 1<<20, 1<<20)
 }
 
 // awsVersion is what the AWS CLI says of itself, "" if it does not.

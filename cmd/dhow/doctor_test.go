@@ -17,3 +17,11 @@ func TestAWSNote(t *testing.T) {
 		}
 	}
 }
+
+func TestOpenFilesNote(t *testing.T) {
+	for limit, mark := range map[uint64]string{1024: "low     open files: up to 1024;", 65536: "ok      open files: up to 65536"} {
+		if note := openFilesNote(limit); !strings.HasPrefix(note, mark) {
+			t.Errorf("%d: %q", limit, note)
+		}
+	}
+}
