@@ -7,9 +7,11 @@ import (
 	"encoding/hex"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/dhowhq/dhow/identity/policy"
 	"github.com/dhowhq/dhow/internal/awsapi"
 )
 
@@ -20,6 +22,9 @@ import (
 type Open struct {
 	Node   Node
 	Issuer *Issuer // nil: no temporary keys were issued
+	// Policies are those of a role, by its account and name; sessions of it may do
+	// what they allow. nil: everybody may do everything, as with `--auth open`.
+	Policies func(account, role string) policy.Documents
 }
 
 // maxSigned bounds the body of a request whose signature is checked, in bytes.
@@ -66,14 +71,46 @@ func (o Open) session(r *http.Request, s Signature, c *awsapi.Call) error {
 	if err := verify(r, s, secret, c.Service); err != nil {
 		return err
 	}
-	c.Account, c.Principal = session.Account, session.Principal()
+	o.admit(session, c)
 	return nil
 }
 
-// Password makes c a call of the session that a temporary access key stands for,
-// by basic authentication: the password is the secret, a colon, and the session
-// token. The error wraps ErrUnknownKey or ErrExpiredKey.
+// admit makes c a call of a session's, within the policies of its role.
+func (o Open) admit(s Session, c *awsapi.Call) {
+	c.Account, c.Principal = s.Account, s.Principal()
+	if o.Policies == nil {
+		return
+	}
+	c.Allow = func(action, resource string) error {
+		r := policy.Request{Account: s.Account, Principal: c.Principal, Action: action, Resource: resource, Facts: facts(c, time.Now())}
+		said := o.Policies(s.Account, s.Role).Decide(r)
+		if said == policy.Allow {
+			return nil
+		}
+		return &awsapi.Denied{Principal: c.Principal, Action: action, Resource: resource, Explicit: said == policy.Deny}
+	}
+}
+
+// facts are the values of the condition keys that are known of every call.
+func facts(c *awsapi.Call, now time.Time) map[string][]string {
+	return map[string][]string{
+		"aws:currenttime":     {now.UTC().Format(time.RFC3339)},
+		"aws:epochtime":       {strconv.FormatInt(now.Unix(), 10)},
+		"aws:requestedregion": {c.Region},
+		"aws:securetransport": {strconv.FormatBool(c.Scheme == "https")},
+		"aws:userid":          {UserID(c.Account, c.Principal)},
+	}
+}
+
+// Password names the caller as Authorize does, of a call with basic
+// authentication: the user is the access key, the password the secret. Of the
+// temporary keys issued here it is the secret, a colon, and the session token.
+// The error wraps ErrUnknownKey or ErrExpiredKey.
 func (o Open) Password(password string, c *awsapi.Call) error {
+	if !Issued(c.AccessKey) {
+		c.Principal = "arn:aws:iam::" + c.Account + ":root"
+		return nil
+	}
 	if o.Issuer == nil {
 		return errUnknownKey
 	}
@@ -85,7 +122,7 @@ func (o Open) Password(password string, c *awsapi.Call) error {
 	if !hmac.Equal([]byte(given), []byte(secret)) {
 		return errUnknownKey
 	}
-	c.Account, c.Principal = session.Account, session.Principal()
+	o.admit(session, c)
 	return nil
 }
 

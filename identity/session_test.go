@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
+	"github.com/dhowhq/dhow/identity/policy"
 	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/store"
 	"github.com/dhowhq/dhow/store/storetest"
@@ -219,4 +220,61 @@ func FuzzSessionToken(f *testing.F) {
 			t.Fatalf("%s with %s was taken", key, token)
 		}
 	})
+}
+
+// TestPolicies has a session do what its role's policies allow, whichever way it
+// names itself, and anybody else everything.
+func TestPolicies(t *testing.T) {
+	const table = "arn:aws:glue:eu-west-1:111122223333:schema/shop/order"
+	i := testIssuer()
+	k := i.Issue(role(time.Now().Add(time.Hour)))
+	o := Open{Issuer: i, Policies: func(account, name string) policy.Documents {
+		if account != "111122223333" || name != "orders" {
+			t.Errorf("asked for the policies of %s in %s", name, account)
+		}
+		d, err := policy.ParseIdentity(`{"Version":"2012-10-17","Statement":[
+			{"Effect":"Allow","Action":"glue:Get*","Resource":"` + table + `","Condition":{"StringEquals":{"aws:RequestedRegion":"eu-west-1","aws:userid":"${aws:userid}"},"Bool":{"aws:SecureTransport":"false"},"DateGreaterThan":{"aws:CurrentTime":"2026-01-01"},"NumericGreaterThan":{"aws:EpochTime":1}}},
+			{"Effect":"Deny","Action":"glue:GetTags","Resource":"*"}]}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return policy.Documents{d}
+	}}
+	for _, way := range []string{"signature", "password"} {
+		c := &awsapi.Call{Service: "glue", Account: "000000000000", Region: "eu-west-1", Scheme: "http", AccessKey: k.AccessKeyID}
+		err := error(nil)
+		if way == "signature" {
+			err = o.Authorize(by(t, k, "glue"), c)
+		} else {
+			err = o.Password(k.SecretAccessKey+":"+k.SessionToken, c)
+		}
+		if err != nil || c.Allow == nil {
+			t.Fatalf("%s: %v, %+v", way, err, c)
+		}
+		for _, ask := range []struct{ action, resource, want string }{
+			{"glue:GetSchema", table, ""},
+			{"glue:GetSchema", table + "s", "because no identity-based policy allows the glue:GetSchema action"},
+			{"glue:DeleteSchema", table, "because no identity-based policy allows the glue:DeleteSchema action"},
+			{"glue:GetTags", table, "with an explicit deny in an identity-based policy"},
+		} {
+			who := "User: arn:aws:sts::111122223333:assumed-role/orders/0123 is not authorized to perform: " + ask.action + " on resource: " + ask.resource + " "
+			switch err := c.Allow(ask.action, ask.resource); {
+			case ask.want == "" && err != nil, ask.want != "" && (err == nil || err.Error() != who+ask.want):
+				t.Errorf("%s, %s on %s: %v", way, ask.action, ask.resource, err)
+			}
+		}
+	}
+	c := &awsapi.Call{Account: "000000000000", AccessKey: "AKIAX"}
+	if err := o.Password("any", c); err != nil || c.Allow != nil || c.Principal != "arn:aws:iam::000000000000:root" {
+		t.Errorf("anybody by password: %v, %+v", err, c)
+	}
+	c = &awsapi.Call{Account: "000000000000"}
+	if err := o.Authorize(httptest.NewRequest("POST", "/", nil), c); err != nil || c.Allow != nil {
+		t.Errorf("anybody: %v, %+v", err, c)
+	}
+	o.Policies = nil
+	c = &awsapi.Call{Service: "glue", AccessKey: k.AccessKeyID}
+	if err := o.Authorize(by(t, k, "glue"), c); err != nil || c.Allow != nil {
+		t.Errorf("without policies: %v, %+v", err, c)
+	}
 }

@@ -84,9 +84,9 @@ type Config struct {
 	Registry *registry.Engine
 	Log      *slog.Logger // nil discards
 	// Allow says whether the caller that ctx belongs to may do the action with
-	// the schema of that ARN; its error says in words who may not do what. nil
-	// asks nobody.
-	Allow func(ctx context.Context, action, schemaARN string) error
+	// the resources of those ARNs, the schema and its registry; its error says in
+	// words who may not do what. nil asks nobody.
+	Allow func(ctx context.Context, action string, resources ...string) error
 	// Queue reports whether there is a queue of that ARN; nil finds all.
 	Queue func(arn string) bool
 	// Tags are the tags of the resource of that ARN, false where it is gone. nil
@@ -164,12 +164,13 @@ func (e *Engine) gen(n registry.Name) *atomic.Int64 {
 // Action is what a policy has to allow to whoever sends to a tagged resource.
 const Action = "glue:GetSchemaVersion"
 
-// allow asks whether the sender may use the schema.
-func (e *Engine) allow(ctx context.Context, n registry.Name, by Sender) error {
+// allow asks whether the sender may use the schema, of which resources are the
+// names.
+func (e *Engine) allow(ctx context.Context, resources []string, by Sender) error {
 	if e.cfg.Allow == nil || by.Service {
 		return nil
 	}
-	if err := e.cfg.Allow(ctx, Action, registry.Schema{Scope: n.Scope, Registry: n.Registry, Name: n.Schema}.ARN()); err != nil {
+	if err := e.cfg.Allow(ctx, Action, resources...); err != nil {
 		return &Denied{err}
 	}
 	return nil
@@ -186,11 +187,13 @@ type Verdict struct {
 // Check decides on a message to a resource whose tags ask for it (Tagged).
 func (e *Engine) Check(ctx context.Context, t Target, m wire.Message, by Sender) Verdict {
 	p := e.plan(&t)
+	if p.resources != nil { // before anything is told of the schema
+		if err := e.allow(ctx, p.resources, by); err != nil {
+			return Verdict{Err: err}
+		}
+	}
 	if p.err != nil {
 		return p.refused(p.err)
-	}
-	if err := e.allow(ctx, p.Schema, by); err != nil {
-		return Verdict{Err: err}
 	}
 	v, err := p.check(m)
 	v.count(&e.uses, by.Name, err == nil, e.now())

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -162,8 +163,8 @@ func TestModes(t *testing.T) {
 func TestAccess(t *testing.T) {
 	var asked []string
 	f := newFixture(t, func(c *Config) {
-		c.Allow = func(_ context.Context, action, arn string) error {
-			asked = append(asked, action+" "+arn)
+		c.Allow = func(_ context.Context, action string, resources ...string) error {
+			asked = append(asked, action+" "+strings.Join(resources, " "))
 			return errors.New("User: ann is not authorized")
 		}
 	})
@@ -175,8 +176,11 @@ func TestAccess(t *testing.T) {
 	if err := f.CheckTags(f.ctx, at, at.Tags, Sender{}); !errors.As(err, &denied) {
 		t.Errorf("the tags are taken: %v", err)
 	}
-	want := "glue:GetSchemaVersion arn:aws:glue:eu-west-1:123456789012:schema/shop/order"
-	if len(asked) != 2 || asked[0] != want || asked[1] != want {
+	if v := f.check(queue(SchemaTag, "shop/gone"), textBody(`{}`)); !errors.As(v.Err, &denied) {
+		t.Errorf("whoever may not read a schema is told that it is not there: %+v", v)
+	}
+	const names = "glue:GetSchemaVersion arn:aws:glue:eu-west-1:123456789012:registry/shop arn:aws:glue:eu-west-1:123456789012:schema/shop/"
+	if want := []string{names + "order", names + "order", names + "gone"}; !slices.Equal(asked, want) {
 		t.Errorf("asked for %q, want %q", asked, want)
 	}
 	if v := f.Check(f.ctx, at, binaryBody(f.glue(0, datum10)), Sender{Name: "arn:aws:sns:eu-west-1:123456789012:t", Service: true}); v.Err != nil {

@@ -18,9 +18,10 @@ import (
 // change.
 type plan struct {
 	Rule
-	e      *Engine
-	target Resource
-	err    *Refusal // why no message can be taken
+	e         *Engine
+	target    Resource
+	err       *Refusal // why no message can be taken
+	resources []string // the schema's names for policies, nil where the tags name none
 
 	tags [3]string // that it was made from
 	own  string    // and the resource's own dead-letter queue
@@ -67,7 +68,7 @@ func (e *Engine) compile(t *Target) *plan {
 		p.err = &Refusal{Reason: t.kind() + " takes no messages: " + err.Error()}
 		return p
 	}
-	p.none = p.version(registry.Version{})
+	p.none, p.resources = p.version(registry.Version{}), p.Schema.ARNs()
 	p.gen = e.gen(p.Schema)
 	p.at = p.gen.Load()
 	if s, err := e.cfg.Registry.Schema(p.Schema); err != nil || s.Status == registry.Deleting {

@@ -161,7 +161,7 @@ func (e *Engine) CheckTags(ctx context.Context, t Target, set map[string]string,
 			return fmt.Errorf("the dead-letter queue %s does not exist: make it before the tags", queue)
 		}
 	}
-	if err := e.allow(ctx, r.Schema, by); err != nil {
+	if err := e.allow(ctx, r.Schema.ARNs(), by); err != nil {
 		return err
 	}
 	return e.exists(&r)

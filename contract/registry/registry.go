@@ -66,6 +66,17 @@ func (r Registry) Key() string { return r.Scope.Key(part(r.Name)) }
 // ARN is the registry's name as AWS has it.
 func (r Registry) ARN() string { return r.Scope.ARN("glue", "registry/"+r.Name) }
 
+// ARNs are what policies are asked about where a schema is: the registry as well
+// as the schema ("Actions, resources, and condition keys for AWS Glue" requires
+// both), or the registry alone where the name says no schema.
+func (n Name) ARNs() []string {
+	of := Registry{Scope: n.Scope, Name: n.Registry}.ARN()
+	if n.Schema == "" {
+		return []string{of}
+	}
+	return []string{of, Schema{Scope: n.Scope, Registry: n.Registry, Name: n.Schema}.ARN()}
+}
+
 // doomed is the index of what is to be deleted.
 func doomed[T any](status func(T) Status) store.Index[T] {
 	return store.Index[T]{Name: "doomed", Values: func(v T) []string {

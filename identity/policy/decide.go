@@ -45,6 +45,19 @@ func (d Document) Decide(r Request) Decision {
 	return said
 }
 
+// Documents are policies that count together, a role's: what one denies is
+// denied, whatever others allow.
+type Documents []Document
+
+// Decide says what the documents say of a request.
+func (all Documents) Decide(r Request) Decision {
+	said := Silent
+	for _, d := range all {
+		said = max(said, d.Decide(r))
+	}
+	return said
+}
+
 func (r Request) facts() map[string][]string {
 	facts := maps.Clone(r.Facts)
 	if facts == nil {

@@ -3,6 +3,7 @@
 package policy
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -111,6 +112,30 @@ func Account(id string) *Principal {
 // Parse reads the policy of a resource, whose statements have principals. Its
 // errors are for whoever wrote the document, to be put behind "the policy: ".
 func Parse(text string) (Document, error) {
+	return parse(text, func(s Statement) error {
+		if (s.Principal == nil) == (s.NotPrincipal == nil) {
+			return errors.New("it needs a Principal, or a NotPrincipal")
+		}
+		return nil
+	})
+}
+
+// ParseIdentity reads the policy of a role or user, whose statements name no
+// principal, for they are all about who has the policy, but say what resources
+// they are about. Its errors are as those of Parse.
+func ParseIdentity(text string) (Document, error) {
+	return parse(text, func(s Statement) error {
+		switch {
+		case s.Principal != nil || s.NotPrincipal != nil:
+			return errors.New("it has a Principal, which is for the policies of resources")
+		case len(s.Resource) == 0 && len(s.NotResource) == 0:
+			return errors.New("it needs a Resource, or a NotResource")
+		}
+		return nil
+	})
+}
+
+func parse(text string, fits func(Statement) error) (Document, error) {
 	var raw struct {
 		Version   string
 		ID        string `json:"Id"`
@@ -137,7 +162,7 @@ func Parse(text string) (Document, error) {
 		return d, fmt.Errorf("its Statement: %w", err)
 	}
 	for i, s := range d.Statement {
-		if err := s.check(); err != nil {
+		if err := cmp.Or(s.check(), fits(s)); err != nil {
 			return d, fmt.Errorf("statement %d: %w", i+1, err)
 		}
 	}
@@ -155,8 +180,6 @@ func (s Statement) check() error {
 	switch {
 	case s.Effect != "Allow" && s.Effect != "Deny":
 		return fmt.Errorf("its Effect is Allow or Deny, not %q", s.Effect)
-	case (s.Principal == nil) == (s.NotPrincipal == nil):
-		return errors.New("it needs a Principal, or a NotPrincipal")
 	case (len(s.Action) == 0) == (len(s.NotAction) == 0):
 		return errors.New("it needs an Action, or a NotAction")
 	case len(s.Resource) > 0 && len(s.NotResource) > 0:

@@ -198,3 +198,49 @@ func FuzzDocument(f *testing.F) {
 		}
 	})
 }
+
+// TestIdentity has policies of a role, which name no principal, decide together.
+func TestIdentity(t *testing.T) {
+	good := `"Effect":"Allow","Action":"sqs:*","Resource":"*"`
+	for text, want := range map[string]string{
+		`{"Statement":[{` + good + `}]}`:                                      "",
+		`{"Statement":{"Effect":"Deny","NotAction":"*","NotResource":"*"}}`:   "",
+		`{"Statement":[{` + good + `,"Principal":"*"}]}`:                      "it has a Principal",
+		`{"Statement":[{` + good + `,"NotPrincipal":{"AWS":"1"}}]}`:           "it has a Principal",
+		`{"Statement":[{` + good + `},{"Effect":"Allow","Action":"*"}]}`:      "statement 2: it needs a Resource",
+		`{"Statement":[{"Effect":"Allow","Resource":"*"}]}`:                   "it needs an Action",
+		`{"Statement":[{` + good + `,"Condition":{"StringIs":{"a":["b"]}}}]}`: `no condition operator "StringIs"`,
+		`{"Statement":[{` + good + `,"NotResource":"arn:aws:sqs:::q"}]}`:      "both",
+		`{"Version":"2013-10-17","Statement":[{` + good + `}]}`:               "Version is",
+	} {
+		_, err := ParseIdentity(text)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, not %q", text, err, want)
+		}
+	}
+	read := func(statement string) Document {
+		d, err := ParseIdentity(`{"Version":"2012-10-17","Statement":[` + statement + `]}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	own := read(`{"Effect":"Allow","Action":"sqs:SendMessage","Resource":"arn:aws:sqs:*:${aws:PrincipalAccount}:q"}`)
+	any := read(`{` + good + `}`)
+	never := read(`{"Effect":"Deny","Action":"*","Resource":"` + queueARN + `"}`)
+	for _, c := range []struct {
+		what string
+		docs Documents
+		want Decision
+	}{
+		{"none", nil, Silent},
+		{"another's queue", Documents{own}, Silent},
+		{"any queue", Documents{own, any}, Allow},
+		{"denied first", Documents{never, any}, Deny},
+		{"denied last", Documents{any, never, own}, Deny},
+	} {
+		if got := c.docs.Decide(ask()); got != c.want {
+			t.Errorf("%s: %d, not %d", c.what, got, c.want)
+		}
+	}
+}

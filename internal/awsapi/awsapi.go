@@ -37,6 +37,11 @@ type Service struct {
 	// Unchecked are shapes of the model whose constraints the service checks
 	// itself, for it has sentences of its own.
 	Unchecked []string
+	// Permit asks by Allow whether the caller may do what an input asks for, in
+	// the service's own actions and resources. It comes before every handler,
+	// while policies count. nil asks for the action of the operation's name, on
+	// "*".
+	Permit func(ctx context.Context, in any) error
 	// Unions lists values of union member types (&types.FooMemberBar{}) that
 	// requests carry and the SDK's decoders do not reveal; the error of
 	// Server.Verify names them.
@@ -75,6 +80,11 @@ type Call struct {
 
 	AccessKey string // of the credential; "" for unsigned requests
 	Trace     string // the X-Amzn-Trace-Id header, "" for none
+
+	// Allow says whether the caller's policies let it do an action with a
+	// resource; it is asked by way of the function Allow. nil while policies do
+	// not count. Its errors are *Denied, or why it cannot be told.
+	Allow func(action, resource string) error
 
 	op   *operation
 	seen codec.Seen
@@ -129,7 +139,8 @@ type Public interface {
 // Authorizer decides who calls and whether they may. It is asked for every
 // request, after routing and before the input is read by a handler; c.Service
 // and c.Operation are "" where the request names none that exist. It may set
-// c.Account, c.Region and c.Principal.
+// c.Account, c.Region and c.Principal, and c.Allow for those whose policies
+// count: what is asked for is known only once the input is read.
 type Authorizer interface {
 	Authorize(r *http.Request, c *Call) error
 }

@@ -99,7 +99,10 @@ func (x *exchange) fault(err error) *fault {
 	var syntax *codec.SyntaxError
 	var large *errTooLarge
 	var public Public
+	var denied *Denied
 	switch {
+	case errors.As(err, &denied):
+		return deniedFault(m, x.t.info, denied)
 	case errors.As(err, &own):
 		return plainFault(m, own)
 	case errors.As(err, &bad):

@@ -136,6 +136,11 @@ func (x *exchange) serve() error {
 	}
 	x.call.x = x
 	ctx := WithCall(x.r.Context(), x.call)
+	if x.call.Allow != nil {
+		if err := svc.permit(ctx, o.Name, in.Interface()); err != nil {
+			return err
+		}
+	}
 	if h.out == nil {
 		return x.serveStream(ctx, o, in)
 	}

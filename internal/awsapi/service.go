@@ -20,6 +20,7 @@ type service struct {
 	maxBody    int64
 	queryCodes map[string]string
 	query      *Query
+	asks       func(context.Context, any) error // Service.Permit
 
 	load      func() (*loaded, error) // at the first call
 	loadQuery func() (*codec.Codec, error)
@@ -66,7 +67,7 @@ func newService(sv Service) (*service, error) {
 	if !ok {
 		return nil, fmt.Errorf("there is no model named %q", sv.Model)
 	}
-	svc := &service{info: info, handlers: map[string]*handler{}, maxBody: sv.MaxBody, queryCodes: sv.QueryCodes, query: sv.Query}
+	svc := &service{info: info, handlers: map[string]*handler{}, maxBody: sv.MaxBody, queryCodes: sv.QueryCodes, query: sv.Query, asks: sv.Permit}
 	var errs []error
 	for name, fn := range functions(sv.API) {
 		if !fn.bound.IsValid() {
