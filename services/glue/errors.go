@@ -18,6 +18,10 @@ func noRegistry(name string) error {
 	return &types.EntityNotFoundException{Message: ptr("Registry is not found. RegistryName: " + name)}
 }
 
+func noVersion(id string) error {
+	return &types.EntityNotFoundException{Message: ptr("Schema version is not found. SchemaVersionId: " + id)}
+}
+
 // wrap says an error of the engine's about a schema, and a version of it if
 // number is not 0, in the service's words.
 func wrap(err error, n registry.Name, number int64) error {

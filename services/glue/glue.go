@@ -29,7 +29,8 @@ type Config struct {
 // Service is the service as the edge serves it. Of definitions the model's
 // pattern, .*\S.*, is not AWS's own rule: there they may have several lines.
 func Service(c Config) awsapi.Service {
-	return awsapi.Service{Model: "glue", API: &API{e: c.Engine}, Unchecked: []string{"SchemaDefinitionString"}}
+	a := &API{e: c.Engine}
+	return awsapi.Service{Model: "glue", API: a, Permit: a.permit, Unchecked: []string{"SchemaDefinitionString"}}
 }
 
 // maxDefinition is how long a definition may be, in characters
@@ -140,7 +141,7 @@ func (a *API) versionOf(ctx context.Context, id *string, schema *types.SchemaId,
 		}
 		v, err := a.e.VersionByID(scope(ctx), *id)
 		if err != nil {
-			return v, &types.EntityNotFoundException{Message: ptr("Schema version is not found. SchemaVersionId: " + *id)}
+			return v, noVersion(*id)
 		}
 		return v, nil
 	}
