@@ -20,6 +20,7 @@ import (
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/contract"
 	"github.com/dhowhq/dhow/contract/registry"
+	"github.com/dhowhq/dhow/internal/awsapi"
 )
 
 // Prefix is where the API begins.
@@ -48,41 +49,53 @@ func New(c Config) *API {
 		a.log = slog.New(slog.DiscardHandler)
 	}
 	a.mux.HandleFunc("/", a.unknown)
-	for pattern, h := range map[string]handler{
-		"GET /{$}":                       a.root,
-		"GET /contexts":                  a.contexts,
-		"GET /v1/metadata/id":            a.root,
-		"GET /v1/metadata/version":       a.root,
-		"GET /schemas":                   a.listSchemas,
-		"GET /schemas/types":             a.types,
-		"GET /schemas/ids/{id}":          a.getByID,
-		"GET /schemas/ids/{id}/schema":   a.getTextByID,
-		"GET /schemas/ids/{id}/subjects": a.subjectsOfID,
-		"GET /schemas/ids/{id}/versions": a.versionsOfID,
-
-		"GET /subjects":                                           a.listSubjects,
-		"POST /subjects/{subject}":                                a.lookUp,
-		"DELETE /subjects/{subject}":                              a.deleteSubject,
-		"GET /subjects/{subject}/versions":                        a.listVersions,
-		"POST /subjects/{subject}/versions":                       a.register,
-		"GET /subjects/{subject}/versions/{version}":              a.getVersion,
-		"DELETE /subjects/{subject}/versions/{version}":           a.deleteVersion,
-		"GET /subjects/{subject}/versions/{version}/schema":       a.getText,
-		"GET /subjects/{subject}/versions/{version}/referencedby": a.referencedBy,
-
-		"POST /compatibility/subjects/{subject}/versions":           a.checkAll,
-		"POST /compatibility/subjects/{subject}/versions/{version}": a.checkOne,
-
-		"GET /config": a.getConfig, "GET /config/{subject}": a.getConfig,
-		"PUT /config": a.putConfig, "PUT /config/{subject}": a.putConfig,
-		"DELETE /config": a.deleteConfig, "DELETE /config/{subject}": a.deleteConfig,
-		"GET /mode": a.getMode, "GET /mode/{subject}": a.getMode,
-		"PUT /mode": a.putMode, "PUT /mode/{subject}": a.putMode,
-		"DELETE /mode": a.deleteMode, "DELETE /mode/{subject}": a.deleteMode,
-	} {
-		a.mux.Handle(pattern, a.answering(h))
+	for pattern, r := range a.routes() {
+		a.mux.Handle(pattern, a.answering(r))
 	}
 	return a
+}
+
+// route is what answers a call, and which action of Glue's it takes, on what is
+// told at call.resources; "" where there is nothing to ask, or the handler asks.
+type route struct {
+	answer handler
+	action string
+}
+
+func (a *API) routes() map[string]route {
+	return map[string]route{
+		"GET /{$}":                       {a.root, ""},
+		"GET /contexts":                  {a.contexts, listRegistries},
+		"GET /v1/metadata/id":            {a.root, ""},
+		"GET /v1/metadata/version":       {a.root, ""},
+		"GET /schemas":                   {a.listSchemas, listSchemas}, // and all
+		"GET /schemas/types":             {a.types, ""},
+		"GET /schemas/ids/{id}":          {a.getByID, ""}, // ofID
+		"GET /schemas/ids/{id}/schema":   {a.getTextByID, ""},
+		"GET /schemas/ids/{id}/subjects": {a.subjectsOfID, ""},
+		"GET /schemas/ids/{id}/versions": {a.versionsOfID, ""},
+
+		"GET /subjects":                                           {a.listSubjects, listSchemas},
+		"POST /subjects/{subject}":                                {a.lookUp, "GetSchemaByDefinition"},
+		"DELETE /subjects/{subject}":                              {a.deleteSubject, "DeleteSchema"},
+		"GET /subjects/{subject}/versions":                        {a.listVersions, "ListSchemaVersions"},
+		"POST /subjects/{subject}/versions":                       {a.register, "RegisterSchemaVersion"}, // and create
+		"GET /subjects/{subject}/versions/{version}":              {a.getVersion, getVersion},
+		"DELETE /subjects/{subject}/versions/{version}":           {a.deleteVersion, "DeleteSchemaVersions"},
+		"GET /subjects/{subject}/versions/{version}/schema":       {a.getText, getVersion},
+		"GET /subjects/{subject}/versions/{version}/referencedby": {a.referencedBy, getVersion},
+
+		// The reasons tell what is in the versions that are there.
+		"POST /compatibility/subjects/{subject}/versions":           {a.checkAll, getVersion},
+		"POST /compatibility/subjects/{subject}/versions/{version}": {a.checkOne, getVersion},
+
+		"GET /config": {a.getConfig, "GetRegistry"}, "GET /config/{subject}": {a.getConfig, "GetSchema"},
+		"PUT /config": {a.putConfig, "UpdateRegistry"}, "PUT /config/{subject}": {a.putConfig, updateSchema}, // and create
+		"DELETE /config": {a.deleteConfig, "UpdateRegistry"}, "DELETE /config/{subject}": {a.deleteConfig, updateSchema},
+		"GET /mode": {a.getMode, "GetRegistry"}, "GET /mode/{subject}": {a.getMode, "GetSchema"},
+		"PUT /mode": {a.putMode, "UpdateRegistry"}, "PUT /mode/{subject}": {a.putMode, updateSchema}, // and create
+		"DELETE /mode": {a.deleteMode, "UpdateRegistry"}, "DELETE /mode/{subject}": {a.deleteMode, updateSchema},
+	}
 }
 
 // call is a request, and who it is of.
@@ -90,6 +103,7 @@ type call struct {
 	*http.Request
 	scope   cluster.Scope
 	context string // the registry that the path names, "" for none
+	asks    bool   // policies count
 }
 
 // handler answers a call: with a value that is sent as JSON, or text as it is.
@@ -128,11 +142,14 @@ func (a *API) unknown(w http.ResponseWriter, r *http.Request) {
 	a.fail(w, r, &Error{http.StatusNotFound, http.StatusNotFound, "HTTP 404 Not Found: dhow serves no " + r.Method + " " + Prefix + r.URL.Path})
 }
 
-func (a *API) answering(h handler) http.Handler {
+func (a *API) answering(route route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		c := &call{Request: r, scope: a.scope(r), context: registryOf(r.PathValue("context"))}
-		v, err := h(c)
+		c := &call{Request: r, scope: a.scope(r), context: registryOf(r.PathValue("context")), asks: awsapi.CallFrom(r.Context()).Allow != nil}
+		v, err := any(nil), c.permit(route.action)
+		if err == nil {
+			v, err = route.answer(c)
+		}
 		if err != nil {
 			a.fail(w, r, err)
 			return

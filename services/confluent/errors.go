@@ -8,6 +8,7 @@ import (
 
 	"github.com/dhowhq/dhow/contract/registry"
 	"github.com/dhowhq/dhow/contract/verdict"
+	"github.com/dhowhq/dhow/internal/awsapi"
 )
 
 // Error is an error of the API: its codes begin with the HTTP status ("Errors"
@@ -73,12 +74,28 @@ func wrap(err error, n registry.Name) error {
 // nothing.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var e *Error
-	if !errors.As(err, &e) {
+	var denied *awsapi.Denied
+	switch {
+	case errors.As(err, &e):
+	case errors.As(err, &denied):
+		e = fault(40301, "%v", denied)
+	default:
 		a.log.Error("schema registry call failed", "method", r.Method, "path", r.URL.Path, "err", err)
 		e = fault(50001, "Error in the backend data store")
 		e.Status = http.StatusInternalServerError
 	}
+	e.write(w)
+}
+
+func (e *Error) write(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", mediaType)
 	w.WriteHeader(e.Status)
 	json.NewEncoder(w).Encode(e)
+}
+
+// Unauthorized answers a request whose credentials are not good, in the API's
+// form.
+func Unauthorized(w http.ResponseWriter, why error) {
+	w.Header().Set("WWW-Authenticate", `Basic realm="Schema Registry"`)
+	fault(401, "Unauthorized: %v", why).write(w)
 }

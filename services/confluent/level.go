@@ -130,7 +130,7 @@ func (a *API) change(c *call, n registry.Name, set func(*registry.Schema)) error
 	if errors.Is(err, registry.ErrNoSchema) {
 		s := empty(n, contract.Avro)
 		set(&s)
-		if _, _, err = a.e.CreateSchema(c.Context(), s, nil); errors.Is(err, registry.ErrSchemaExists) {
+		if _, err = a.create(c, s, nil); errors.Is(err, registry.ErrSchemaExists) {
 			err = apply()
 		}
 	}

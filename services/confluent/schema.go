@@ -3,11 +3,13 @@ package confluent
 import (
 	"errors"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/dhowhq/dhow/contract"
 	"github.com/dhowhq/dhow/contract/registry"
+	"github.com/dhowhq/dhow/internal/awsapi"
 )
 
 // reference is a schema that another one needs, by subject and version.
@@ -65,6 +67,9 @@ func (d definition) definition(c *call, n registry.Name) (registry.Definition, e
 		of := c.name(r.Subject)
 		if of.Registry != n.Registry {
 			return out, fault(42201, "Invalid schema: %s refers to %s, of another context; copy it to this one", called(n), called(of))
+		}
+		if err := c.allow(getVersion, of); err != nil { // what it needs can be told from how it fails
+			return out, err
 		}
 		out.References = append(out.References, registry.Reference{Name: r.Name, Subject: of.Schema, Version: r.Version})
 	}
@@ -147,14 +152,22 @@ func number(said string) (int64, error) {
 	return n, nil
 }
 
-// ofID lists the versions that have an id.
+// ofID lists the versions that have an id, of the schemas that the caller may
+// read.
 func (a *API) ofID(c *call) ([]registry.Version, error) {
 	id, err := strconv.ParseInt(c.PathValue("id"), 10, 32)
 	if err != nil {
 		return nil, fault(404, "HTTP 404 Not Found: %q is no id", c.PathValue("id"))
 	}
-	list, err := a.e.VersionsBySchemaID(c.scope, int(id))
-	if err != nil {
+	list, _ := a.e.VersionsBySchemaID(c.scope, int(id)) // or none
+	if c.asks {
+		list = slices.DeleteFunc(list, func(v registry.Version) bool { return !c.may(v.Schema()) })
+	}
+	if len(list) == 0 {
+		// Whether there is one is told to those who may read all that is there.
+		if err := awsapi.Allow(c.Context(), "glue:"+getVersion); err != nil {
+			return nil, err
+		}
 		return nil, fault(40403, "Schema %d not found", id)
 	}
 	return list, nil
@@ -227,7 +240,8 @@ func (a *API) versionsOfID(c *call) (any, error) {
 	return page(c, pairs), nil
 }
 
-// all calls f with the versions of a registry, of all registries for "".
+// all calls f with the versions of a registry, of all registries for "", whose
+// schemas the caller may read.
 func (a *API) all(c *call, of string, f func(registry.Version)) {
 	var names []registry.Name
 	a.e.Schemas(c.scope, of, func(all iter.Seq[registry.Schema]) {
@@ -236,6 +250,9 @@ func (a *API) all(c *call, of string, f func(registry.Version)) {
 		}
 	})
 	for _, n := range names {
+		if !c.may(n) {
+			continue
+		}
 		for _, v := range a.versions(n, true) {
 			f(v)
 		}
@@ -318,7 +335,7 @@ func (a *API) add(c *call, n registry.Name, f contract.Format, d registry.Defini
 	for {
 		s, err := a.e.Schema(n)
 		if errors.Is(err, registry.ErrNoSchema) {
-			_, v, err := a.e.CreateSchema(c.Context(), empty(n, f), &d)
+			v, err := a.create(c, empty(n, f), &d)
 			if errors.Is(err, registry.ErrSchemaExists) {
 				continue
 			}

@@ -77,7 +77,7 @@ func (a *API) referencedBy(c *call) (any, error) {
 	}
 	ids := []int{}
 	for _, r := range a.e.Referrers(v) {
-		if r.Status == registry.Available && !r.Deleted {
+		if r.Status == registry.Available && !r.Deleted && c.may(r.Schema()) {
 			ids = append(ids, r.SchemaID)
 		}
 	}
