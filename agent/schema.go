@@ -226,7 +226,8 @@ func (s *schemas) fetch(key schemaKey, who schemaCaller, good time.Duration) (*s
 	switch {
 	case err != nil:
 		return nil, err
-	case status >= 500 || status == http.StatusTooManyRequests:
+	case status >= 500 || status == http.StatusTooManyRequests,
+		status == http.StatusUnauthorized: // the keys have expired, and others are on their way
 		return nil, fmt.Errorf("the control plane answers %d", status)
 	case status != http.StatusOK:
 		return nil, &schemaRefusal{status, strings.TrimSpace(string(body[:min(len(body), 4096)]))}

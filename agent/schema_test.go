@@ -132,12 +132,15 @@ func TestSchemaCache(t *testing.T) {
 		time.Sleep(schemaRanged)
 		r.is(func() { r.status = 503 })
 		want(s.try("/a"), "stale three/a", 2)
+		r.is(func() { r.status = 401 }) // the role's keys are old
+		time.Sleep(schemaPause)
+		want(s.try("/a"), "stale three/a", 3)
 		// What is gone is not given out any more, outage or not.
 		r.is(func() { r.status = 404 })
 		time.Sleep(schemaPause)
-		want(s.try("/a"), "error: no such thing", 3)
+		want(s.try("/a"), "error: no such thing", 4)
 		r.is(func() { r.status = 500 })
-		want(s.try("/a"), "error: the control plane answers 500", 4)
+		want(s.try("/a"), "error: the control plane answers 500", 5)
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/dhowhq/dhow/contract/registry"
 	"github.com/dhowhq/dhow/contract/wire"
 	"github.com/dhowhq/dhow/internal/arn"
+	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/queue"
 	"github.com/dhowhq/dhow/services/events"
 	"github.com/dhowhq/dhow/services/kinesis"
@@ -28,9 +29,9 @@ import (
 )
 
 // brokerConfig joins the checks of messages to what has tags and takes dead
-// letters. Callers need no right to a schema while all are let in.
+// letters, and to the policies of those who send.
 func (p *platform) brokerConfig() broker.Config {
-	return broker.Config{DB: p.db, Registry: p.schemas, Log: p.log, Tags: p.tagsOf,
+	return broker.Config{DB: p.db, Registry: p.schemas, Log: p.log, Tags: p.tagsOf, Allow: awsapi.Allow,
 		Queue: func(arn string) bool { _, err := p.queues.QueueByARN(arn); return err == nil }}
 }
 
@@ -145,7 +146,7 @@ type usages struct{ Usage []broker.Usage }
 // version of the schema where.
 func (p *platform) showUsage(w http.ResponseWriter, r *http.Request) {
 	n, ok := p.schemaName(w, r)
-	if !ok {
+	if !ok || !p.permitted(w, r, "glue:ListSchemaVersions", n.ARNs()...) {
 		return
 	}
 	list, err := p.broker.Usage(r.Context(), n)

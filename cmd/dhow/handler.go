@@ -2,14 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/dhowhq/dhow/cluster"
-	"github.com/dhowhq/dhow/identity"
-	"github.com/dhowhq/dhow/internal/arn"
 	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/services/confluent"
 	"github.com/dhowhq/dhow/services/ec2"
@@ -63,8 +62,6 @@ func (p *platform) handler() http.Handler {
 	own.HandleFunc("DELETE /_dhow/functions/{name}", p.removeFunction)
 	own.Handle("GET /_dhow/logs", p.logstore.Handler(p.callScope))
 	own.HandleFunc("GET /_dhow/logs/of/{name}", p.followTask)
-	own.Handle("/_dhow/acs/", p.acs)
-	own.Handle("/_dhow/tcs/", p.acs)
 	own.HandleFunc("GET /_dhow/schema/impact", p.schemaImpact)
 	own.HandleFunc("GET /_dhow/schema/ids/{id}", p.schemaByID)
 	own.HandleFunc("GET /_dhow/schema/schemas/{registry}/{name}/versions/{version}", p.schemaByVersion)
@@ -72,7 +69,11 @@ func (p *platform) handler() http.Handler {
 	// Who is let in without credentials must not be a page of another site in
 	// the browser of somebody on this machine.
 	guard := http.NewCrossOriginProtection()
-	guarded, api := guard.Handler(p.named(own)), guard.Handler(p.api)
+	all := http.NewServeMux()
+	all.Handle("/_dhow/acs/", p.acs) // which looks at the agents' signatures itself
+	all.Handle("/_dhow/tcs/", p.acs)
+	all.Handle("/", p.named(own))
+	guarded, api := guard.Handler(all), guard.Handler(p.api)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h, ok := p.balancer.Match(r.Host); ok {
 			h.ServeHTTP(w, r)
@@ -91,39 +92,54 @@ func (p *platform) handler() http.Handler {
 	})
 }
 
-// named refuses a call to one of dhow's own paths that comes with a key of
-// dhow's which is not good, and notes the account of one that is.
+// named has a call to one of dhow's own paths say who calls, by signature or by
+// basic authentication, and refuses one whose key of dhow's is not good: what the
+// edge does for the AWS APIs.
 func (p *platform) named(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s, err := identity.Parse(r); err == nil && identity.Issued(s.AccessKey) {
-			c := &awsapi.Call{AccessKey: s.AccessKey}
-			if err := p.auth.Authorize(r, c); err != nil {
-				http.Error(w, err.Error(), http.StatusForbidden)
-				return
-			}
-			r = r.WithContext(awsapi.WithCall(r.Context(), c))
-		} else if key, password, ok := r.BasicAuth(); ok && identity.Issued(key) {
-			c := &awsapi.Call{AccessKey: key}
-			if err := p.auth.Password(password, c); err != nil {
-				http.Error(w, err.Error(), http.StatusUnauthorized)
-				return
-			}
-			r = r.WithContext(awsapi.WithCall(r.Context(), c))
+		c := p.api.Caller(r)
+		var err error
+		if _, password, ok := r.BasicAuth(); ok {
+			err = p.auth.Password(password, c)
+		} else {
+			err = p.auth.Authorize(r, c)
 		}
-		h.ServeHTTP(w, r)
+		switch {
+		case err == nil:
+			h.ServeHTTP(w, r.WithContext(awsapi.WithCall(r.Context(), c)))
+		case strings.HasPrefix(r.URL.Path, confluent.Prefix+"/"):
+			confluent.Unauthorized(w, err)
+		default:
+			http.Error(w, err.Error(), http.StatusUnauthorized)
+		}
 	})
 }
 
-// callScope is the account and region of a call to one of dhow's own paths:
-// its signature's where it has one, as for the AWS APIs, or that of the access
-// key in its basic authentication.
+// callScope is the account and region of a call to one of dhow's own paths.
 func (p *platform) callScope(r *http.Request) cluster.Scope {
-	account, region := p.api.Scope(r)
-	if key, _, ok := r.BasicAuth(); ok && arn.IsAccount(key) {
-		account = key
+	c := awsapi.CallFrom(r.Context())
+	if c.Account == "" { // the agents' paths
+		c = p.api.Caller(r)
 	}
-	if c := awsapi.CallFrom(r.Context()); c.Account != "" {
-		account = c.Account
+	return cluster.Scope{Account: c.Account, Region: c.Region}
+}
+
+// permitted asks whether the caller of one of dhow's own paths may do an action
+// with the resources; where not, it has answered.
+func (p *platform) permitted(w http.ResponseWriter, r *http.Request, action string, resources ...string) bool {
+	err := awsapi.Allow(r.Context(), action, resources...)
+	if err != nil {
+		p.forbid(w, err)
 	}
-	return cluster.Scope{Account: account, Region: region}
+	return err == nil
+}
+
+// forbid answers with an error of awsapi.Allow.
+func (p *platform) forbid(w http.ResponseWriter, err error) {
+	if denied := (*awsapi.Denied)(nil); errors.As(err, &denied) {
+		http.Error(w, denied.Error(), http.StatusForbidden)
+		return
+	}
+	p.log.Error("cannot tell what a caller may do", "err", err)
+	http.Error(w, "it cannot be told whether you may, dhow's log says why", http.StatusInternalServerError)
 }

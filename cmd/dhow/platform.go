@@ -233,6 +233,11 @@ func (p *platform) assemble(ctx context.Context) (err error) {
 	p.auth = identity.Open{Node: p.identity, Issuer: issuer}
 	p.acs = acs.New(acs.Config{DB: p.db, Log: p.log, Auth: p.auth, Issuer: issuer,
 		Account: func(r *http.Request) string { return p.callScope(r).Account }})
+	return p.openAPI()
+}
+
+// openAPI makes the edge, where p.auth says who calls.
+func (p *platform) openAPI() (err error) {
 	p.api, err = awsapi.New(awsapi.Config{Account: p.cmd.Account, Region: p.cmd.Region, Auth: p.auth, Log: p.log, Observe: p.metrics.observe}, p.services()...)
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"text/tabwriter"
 
+	"github.com/dhowhq/dhow/contract/broker"
 	"github.com/dhowhq/dhow/contract/impact"
 	"github.com/dhowhq/dhow/contract/registry"
 )
@@ -65,7 +66,7 @@ func printImpact(out io.Writer, found impact.Impact) error {
 // schemaImpact answers GET /_dhow/schema/impact?schema=REGISTRY/NAME.
 func (p *platform) schemaImpact(w http.ResponseWriter, r *http.Request) {
 	n, ok := p.schemaName(w, r)
-	if !ok {
+	if !ok || !p.permitted(w, r, broker.Action, n.ARNs()...) { // it tells what readers could not read
 		return
 	}
 	found, err := p.impact.Of(n.Scope, n.Registry, n.Schema)

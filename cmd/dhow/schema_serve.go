@@ -8,14 +8,26 @@ import (
 
 	"github.com/dhowhq/dhow/agent"
 	"github.com/dhowhq/dhow/contract"
+	"github.com/dhowhq/dhow/contract/broker"
 	"github.com/dhowhq/dhow/contract/registry"
+	"github.com/dhowhq/dhow/internal/awsapi"
 )
 
 // schemaByID answers GET /_dhow/schema/ids/UUID: agents ask so on behalf of
 // their tasks, by the keys of their roles.
 func (p *platform) schemaByID(w http.ResponseWriter, r *http.Request) {
-	s := p.callScope(r)
-	l, err := p.schemas.ByID(s, r.PathValue("id"))
+	l, err := p.schemas.ByID(p.callScope(r), r.PathValue("id"))
+	var of []string
+	if err == nil {
+		of = l.Schema().ARNs()
+	}
+	switch known, denied := awsapi.AllowFound(r.Context(), broker.Action, of...); {
+	case denied != nil:
+		p.forbid(w, denied)
+		return
+	case !known && err == nil:
+		err = registry.ErrNoVersion
+	}
 	p.answerSchema(w, l, err, "schema version "+r.PathValue("id"))
 }
 
@@ -23,6 +35,9 @@ func (p *platform) schemaByID(w http.ResponseWriter, r *http.Request) {
 // a version, a range, or latest.
 func (p *platform) schemaByVersion(w http.ResponseWriter, r *http.Request) {
 	n := registry.Name{Scope: p.callScope(r), Registry: r.PathValue("registry"), Schema: r.PathValue("name")}
+	if !p.permitted(w, r, broker.Action, n.ARNs()...) {
+		return
+	}
 	what := fmt.Sprintf("schema %s/%s", n.Registry, n.Schema)
 	text := r.PathValue("version")
 	if text == "latest" {

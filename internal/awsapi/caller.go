@@ -6,16 +6,25 @@ import (
 	"github.com/dhowhq/dhow/internal/arn"
 )
 
-// Scope is the account and region that a request's credential names, or the
-// server's own: for paths beside the AWS APIs that follow the same rule.
-func (s *Server) Scope(r *http.Request) (account, region string) {
-	account, region = s.cfg.Account, s.cfg.Region
-	c := credential(r)
-	if arn.IsAccount(c.key) {
-		account = c.key
+// Caller is the call that a request is before the Authorizer has seen it, for
+// paths beside the AWS APIs that follow the same rule: the account and region are
+// those that its credential names, or the server's own. Basic authentication is a
+// credential there, whose user is the access key.
+func (s *Server) Caller(r *http.Request) *Call {
+	c := &Call{Account: s.cfg.Account, Region: s.cfg.Region, Host: r.Host, Scheme: "http"}
+	if r.TLS != nil {
+		c.Scheme = "https"
 	}
-	if c.region != "" {
-		region = c.region
+	sc := credential(r)
+	c.AccessKey = sc.key
+	if user, _, ok := r.BasicAuth(); ok {
+		c.AccessKey = user
 	}
-	return account, region
+	if arn.IsAccount(c.AccessKey) {
+		c.Account = c.AccessKey
+	}
+	if sc.region != "" {
+		c.Region = sc.region
+	}
+	return c
 }

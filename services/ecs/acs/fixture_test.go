@@ -55,8 +55,7 @@ func newWorld(t *testing.T, adjust ...func(*Config)) *world {
 	}
 	var api *awsapi.Server
 	w.config.Account = func(r *http.Request) string {
-		account, _ := api.Scope(r)
-		return account
+		return api.Caller(r).Account
 	}
 	w.srv = New(w.config)
 	ctx, cancel := context.WithCancel(context.Background())
