@@ -8,6 +8,7 @@ import (
 	"github.com/dhowhq/dhow/contract"
 	"github.com/dhowhq/dhow/contract/registry"
 	"github.com/dhowhq/dhow/contract/wire"
+	"github.com/dhowhq/dhow/internal/awsapi"
 )
 
 const wide = `{"type":"record","name":"Sale","fields":[
@@ -72,6 +73,18 @@ func BenchmarkCheck(b *testing.B) {
 			}
 		})
 	}
+	b.Run("Glue, where policies do not count", func(b *testing.B) {
+		f.cfg.Allow = awsapi.Allow
+		defer func() { f.cfg.Allow = nil }()
+		ctx := awsapi.WithCall(f.ctx, &awsapi.Call{})
+		m, by := binaryBody(f.glue(3, payload)), Sender{Name: "arn:aws:sts::123456789012:assumed-role/web/task1"}
+		b.ReportAllocs()
+		for b.Loop() {
+			if v := f.Check(ctx, at, m, by); v.Err != nil {
+				b.Fatal(v.Err)
+			}
+		}
+	})
 	b.Run("floor: validation alone", func(b *testing.B) {
 		s := f.versions[3]
 		l, err := f.registry.ByNumber(s.Schema(), 1)
