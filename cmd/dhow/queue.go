@@ -54,7 +54,15 @@ func (queueLsCmd) Run(ctx context.Context) error {
 type queueRedriveCmd struct {
 	Queue string `arg:"" help:"Name of the dead-letter queue."`
 	To    string `help:"Name of the queue to move the messages to; by default each goes back to the queue that it came from."`
-	Rate  int32  `help:"Messages a second at most; by default as fast as possible."`
+	Rate  *int32 `help:"Messages a second at most, 1 to 500; by default as fast as possible."`
+}
+
+// Validate refuses rates that StartMessageMoveTask does not take.
+func (c queueRedriveCmd) Validate() error {
+	if c.Rate != nil && (*c.Rate < 1 || *c.Rate > 500) {
+		return fmt.Errorf("--rate %d: a move takes 1 to 500 messages a second; leave --rate out to move as fast as possible", *c.Rate)
+	}
+	return nil
 }
 
 // Run starts a message move task and follows it to its end.
@@ -64,16 +72,13 @@ func (c queueRedriveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	in := &sqs.StartMessageMoveTaskInput{SourceArn: &from}
+	in := &sqs.StartMessageMoveTaskInput{SourceArn: &from, MaxNumberOfMessagesPerSecond: c.Rate}
 	if c.To != "" {
 		to, err := queueARN(ctx, cl, c.To)
 		if err != nil {
 			return err
 		}
 		in.DestinationArn = &to
-	}
-	if c.Rate > 0 {
-		in.MaxNumberOfMessagesPerSecond = &c.Rate
 	}
 	if _, err := cl.StartMessageMoveTask(ctx, in); err != nil {
 		return err

@@ -70,6 +70,8 @@ func TestRefusals(t *testing.T) {
 			{"CreateQueue", object{"QueueName": "a b"}, "InvalidParameterValue", "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"},
 			{"CreateQueue", object{"QueueName": "a", "Attributes": object{"FifoQueue": "true"}}, "InvalidParameterValue", "must end with .fifo suffix"},
 			{"StartMessageMoveTask", object{"SourceArn": "arn:aws:sqs:eu-west-1:" + account + ":none"}, "ResourceNotFoundException", "The resource that you specified for the SourceArn parameter doesn't exist."},
+			{"StartMessageMoveTask", object{"SourceArn": "arn:aws:sqs:eu-west-1:" + account + ":none", "MaxNumberOfMessagesPerSecond": 0}, "InvalidParameterValue", "Value 0 for parameter MaxNumberOfMessagesPerSecond is invalid. Reason: Must be between 1 and 500, if provided."},
+			{"StartMessageMoveTask", object{"SourceArn": "arn:aws:sqs:eu-west-1:" + account + ":none", "MaxNumberOfMessagesPerSecond": 501}, "InvalidParameterValue", "Value 501 for parameter MaxNumberOfMessagesPerSecond is invalid."},
 			{"CancelMessageMoveTask", object{"TaskHandle": "none"}, "ResourceNotFoundException", "Task does not exist."},
 			{"AddPermission", object{"QueueUrl": q, "Label": "l", "AWSAccountIds": []string{"12"}, "Actions": []string{"SendMessage"}}, "InvalidParameterValue", "Value [12] for parameter PrincipalId is invalid. Reason: Unable to verify."},
 			{"AddPermission", object{"QueueUrl": q, "Label": "l", "AWSAccountIds": []string{account}, "Actions": []string{"CreateQueue"}}, "InvalidParameterValue", "Only the queue owner is allowed to invoke this action."},
