@@ -188,7 +188,7 @@ func (p *parser) numeric(t token) (test, error) {
 		return test{}, p.fail("Invalid member in numeric match: ]")
 	}
 	if lo >= hi {
-		return test{}, p.fail("Bottom must be less than top")
+		return test{}, &Error{Reason: "Bottom must be less than top"} // as all errors of values, without a place
 	}
 	return rangeTest(lo, openLo, hi, openHi), nil
 }
@@ -201,6 +201,10 @@ func (p *parser) endNumeric() error {
 	return err
 }
 
+// bound reads a number within the dialect's range: ±5.0e9 for event patterns
+// (user guide, "Numeric matching"), ±10^9 for filter policies (developer guide,
+// "Filter policy constraints"). All digits count, of which AWS promises six and
+// five behind the point.
 func (p *parser) bound(operator string) (float64, error) {
 	t, err := p.element(false)
 	if err != nil {
@@ -210,13 +214,13 @@ func (p *parser) bound(operator string) (float64, error) {
 	if operator == "=" {
 		name = "equals"
 	}
-	v, ok := number(t.text)
-	if t.kind != '0' || !ok {
+	if t.kind != '0' {
 		return 0, p.fail("Value of %s must be numeric", name)
 	}
-	if math.Abs(v) > p.d.maxRange {
+	v, ok := number(t.text)
+	if !ok || math.Abs(v) > p.d.maxRange {
 		most := strings.Replace(strconv.FormatFloat(p.d.maxRange, 'E', 1, 64), "E+0", "E", 1)
-		return 0, p.fail("Value must be between -%s and %s, inclusive", most, most)
+		return 0, &Error{Reason: fmt.Sprintf("Value must be between -%s and %s, inclusive", most, most)}
 	}
 	return v, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -164,6 +165,48 @@ func TestFilterBounds(t *testing.T) {
 			t.Errorf("%s: %v", c.src, err)
 		case c.want != "" && (err == nil || err.Error() != c.want):
 			t.Errorf("%s: %v", c.src, err)
+		}
+	}
+}
+
+// TestNumericBounds holds the numbers of numeric tests to the range of their
+// dialect, and what such tests match.
+func TestNumericBounds(t *testing.T) {
+	filter := func(src string) (*Pattern, error) { return ParseFilter(src, Body) }
+	for _, d := range []struct {
+		parse       func(string) (*Pattern, error)
+		most, above string
+		sentence    string
+	}{
+		{Parse, "5000000000", "5000000000.000001", "Value must be between -5.0E9 and 5.0E9, inclusive"},
+		{filter, "1000000000", "1000000000.00001", "Value must be between -1.0E9 and 1.0E9, inclusive"},
+	} {
+		for _, v := range []string{d.above, "-" + d.above, "1e10", "-1e999", "1e999"} {
+			for _, form := range []string{`["=",%s]`, `["<",%s]`, `[">=",%s]`, `[">",0,"<=",%s]`} {
+				src := fmt.Sprintf(`{"a":[{"numeric":`+form+`}]}`, v)
+				if _, err := d.parse(src); err == nil || err.Error() != d.sentence {
+					t.Errorf("%s: %v, want: %s", src, err, d.sentence)
+				}
+			}
+		}
+		for src, events := range map[string]map[string]bool{
+			`{"a":[{"numeric":["=",` + d.most + `]}]}`:         {d.most: true, d.above: false},
+			`{"a":[{"numeric":[">",0]}]}`:                      {d.most: true, d.above: false, "0.00001": true, "0": false},
+			`{"a":[{"numeric":["<=",0]}]}`:                     {"-" + d.most: true, "-" + d.above: false, "0.00001": false},
+			`{"a":[{"numeric":[">=",-` + d.most + `,"<",0]}]}`: {"-" + d.most: true, "-0.00001": true},
+			`{"a":[{"numeric":["=",301.12345]}]}`:              {"301.12345": true, "3.0112345e2": true, "301.12346": false},
+			`{"a":[{"anything-but":[` + d.above + `]}]}`:       {d.above: false, d.most: true},
+		} {
+			p, err := d.parse(src)
+			if err != nil {
+				t.Errorf("%s: %v", src, err)
+				continue
+			}
+			for v, want := range events {
+				if got := decide(t, p, `{"a":`+v+`}`); got != want {
+					t.Errorf("%s for %s: %v", src, v, got)
+				}
+			}
 		}
 	}
 }

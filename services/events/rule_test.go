@@ -139,4 +139,8 @@ func TestEventPatterns(t *testing.T) {
 	}
 	_, err = f.client.TestEventPattern(f.ctx, &eventbridge.TestEventPatternInput{Event: &event, EventPattern: ptr(`{"a":5}`)})
 	refused(t, err, "InvalidEventPatternException", "Event pattern is not valid. Reason: \"a\" must be an object or an array\n at [Source: (String)\"{\"a\":5}\"; line: 1, column: 7]")
+	for _, pattern := range []string{`{"detail":{"amount":[{"numeric":[">",5000000000.5]}]}}`, `{"detail":{"amount":[{"numeric":["=",-1e10]}]}}`} {
+		_, err = f.client.PutRule(f.ctx, &eventbridge.PutRuleInput{Name: ptr("bounds"), EventPattern: &pattern})
+		refused(t, err, "InvalidEventPatternException", "Event pattern is not valid. Reason: Value must be between -5.0E9 and 5.0E9, inclusive")
+	}
 }

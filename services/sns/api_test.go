@@ -482,3 +482,32 @@ func TestReplayPolicy(t *testing.T) {
 		t.Errorf("%v", got.Attributes)
 	}
 }
+
+// Numbers of filter policies are within ±10^9, and so is what they match.
+func TestNumericFilter(t *testing.T) {
+	f := newFixture(t)
+	a, q := f.topic("a"), f.queue("q")
+	const sentence = "FilterPolicy: Value must be between -1.0E9 and 1.0E9, inclusive"
+	for _, scope := range []string{"MessageAttributes", "MessageBody"} {
+		for _, test := range []string{`["=", 1000000001]`, `["<", -1000000000.1]`, `[">", 0, "<=", 5e9]`} {
+			policy := `{"price": [{"numeric": ` + test + `}]}`
+			_, err := f.client.Subscribe(f.ctx, &sns.SubscribeInput{TopicArn: &a, Protocol: ptr("sqs"), Endpoint: &q, Attributes: map[string]string{"FilterPolicy": policy, "FilterPolicyScope": scope}})
+			refused(t, err, "InvalidParameter", "Invalid parameter: Attributes Reason: "+sentence)
+		}
+	}
+	sub := f.subscribe(a, "sqs", q, "FilterPolicy", `{"price": [{"numeric": [">=", -1000000000, "<=", 1000000000]}]}`, "RawMessageDelivery", "true")
+	_, err := f.client.SetSubscriptionAttributes(f.ctx, &sns.SetSubscriptionAttributesInput{SubscriptionArn: &sub, AttributeName: ptr("FilterPolicy"), AttributeValue: ptr(`{"price": [{"numeric": ["=", 1e10]}]}`)})
+	refused(t, err, "InvalidParameter", "Invalid parameter: "+sentence)
+	for _, price := range []string{"1000000000.1", "1e10", "-1000000000", "1e9"} {
+		_, err := f.client.Publish(f.ctx, &sns.PublishInput{TopicArn: &a, Message: &price, MessageAttributes: map[string]types.MessageAttributeValue{"price": {DataType: ptr("Number"), StringValue: &price}}})
+		must(t, err)
+	}
+	var got []string
+	for _, d := range f.receive(q, 2) {
+		got = append(got, d.Body)
+	}
+	if slices.Sort(got); !slices.Equal(got, []string{"-1000000000", "1e9"}) {
+		t.Errorf("%q passed", got)
+	}
+	f.none(q)
+}
