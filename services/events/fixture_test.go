@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ import (
 	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/internal/sdktest"
 	"github.com/dhowhq/dhow/journal/mem"
+	"github.com/dhowhq/dhow/store"
 	"github.com/dhowhq/dhow/store/storetest"
 )
 
@@ -123,19 +125,32 @@ type fixture struct {
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	f := newIdle(t)
+	f.run()
+	return f
+}
+
+// run runs the engine until the test ends.
+func (f *fixture) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() { f.engine.Run(ctx) })
-	t.Cleanup(func() { cancel(); work.Wait() })
-	return f
+	f.t.Cleanup(func() { cancel(); work.Wait() })
 }
 
 // newIdle is a fixture whose engine does not run.
 func newIdle(t testing.TB) *fixture {
 	t.Helper()
-	db := storetest.Open(t)
+	return newOver(t, storetest.Open(t), nil)
+}
+
+// newOver is newIdle over a store, with targets in place of some that only keep
+// what they get.
+func newOver(t testing.TB, db *store.DB, own map[string]bus.Target) *fixture {
+	t.Helper()
 	q := newQueues()
-	e, err := bus.New(bus.Config{DB: db, Journal: mem.New(), Targets: map[string]bus.Target{"sqs": q, "sns": q, "ecs": q, "logs": q}, DeadLetter: q.deadLetter})
+	targets := map[string]bus.Target{"sqs": q, "sns": q, "ecs": q, "logs": q}
+	maps.Copy(targets, own)
+	e, err := bus.New(bus.Config{DB: db, Journal: mem.New(), Targets: targets, DeadLetter: q.deadLetter})
 	must(t, err)
 	t.Cleanup(e.Close)
 	f := &fixture{API: New(Config{DB: db, Engine: e}), t: t, queues: q, ctx: context.Background()}

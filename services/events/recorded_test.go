@@ -23,7 +23,7 @@ type recorded struct {
 	t      *testing.T
 	cases  map[string]map[string]any
 	used   map[string]bool
-	said   []string // codes and messages of all errors
+	said   []string // code, status and message of all errors
 	region string
 }
 
@@ -67,7 +67,7 @@ func (r *recorded) as(caller, op string, in object) object {
 		if message == "" {
 			message, _ = out["Message"].(string)
 		}
-		r.said = append(r.said, ordered(code+"\t"+message))
+		r.said = append(r.said, ordered(fmt.Sprintf("%s\t%d\t%s", code, resp.StatusCode, message)))
 		out = object{"Error": object{"Code": code, "Message": message}}
 	}
 	out["ResponseMetadata"] = object{"HTTPStatusCode": float64(resp.StatusCode)}
@@ -146,7 +146,7 @@ func ordered(s string) string {
 }
 
 // texts are words that recordings hold for what differs.
-var texts = []string{"datetime", "date", "api-destination-arn", "connection-arn", "target-arn", "target-id", "replay-name", "m-d5-of-body", "receipt-handle", "timestamp"}
+var texts = []string{"signature", "signing-cert-u-r-l", "unsubscribe-u-r-l", "topic-arn", "datetime", "date", "api-destination-arn", "connection-arn", "target-arn", "target-id", "replay-name", "m-d5-of-body", "receipt-handle", "timestamp"}
 
 // differ says where ours is not as recorded.
 func differ(at string, want, got any) string {
@@ -214,15 +214,18 @@ func TestRecorded(t *testing.T) {
 	t.Run("schedules", func(t *testing.T) { r.t = t; r.schedules() })
 	t.Run("tags", func(t *testing.T) { r.t = t; r.tags() })
 	t.Run("delivery", func(t *testing.T) { r.t = t; r.deliveries() })
+	t.Run("kinds", func(t *testing.T) { r.t = t; r.kinds() })
 	t.Run("sentences", func(t *testing.T) { r.t = t; r.sentences() })
 	for name := range r.cases {
-		if !r.used[name] {
-			t.Logf("not told by its name and answer: %s", name)
+		if _, rest, _ := strings.Cut(name, "::"); r.used[name] == (untold[rest] != "") {
+			t.Errorf("%s: compared: %v, reason not to: %q", name, r.used[name], untold[rest])
 		}
 	}
-	if n := len(r.used); n < 120 {
-		t.Errorf("only %d of %d cases were compared", n, len(r.cases))
-	}
+}
+
+// untold are cases that cannot be compared, with the reason.
+var untold = map[string]string{
+	"TestEventsTargetFirehose::test_put_events_with_target_firehose": "its answer is what a delivery stream of Firehose wrote into a bucket: neither is served, and PutTargets says so (refusesFirehose)",
 }
 
 // sentences: each recorded error is one that we said.
@@ -234,7 +237,7 @@ func (r *recorded) sentences() {
 		fields := strings.Split(s.Text(), "\t")
 		text, err := strconv.Unquote(`"` + fields[2] + `"`)
 		must(r.t, err)
-		want := like(ordered(fields[0] + "\t" + text))
+		want := like(ordered(fields[0] + "\t" + fields[1] + "\t" + text))
 		if !slices.ContainsFunc(r.said, want.MatchString) {
 			// A place in the source may follow: the recording took some away.
 			prefix := regexp.MustCompile(strings.TrimSuffix(want.String(), "$") + `\n at \[Source`)
