@@ -47,6 +47,29 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// A replay of a subscription that waits for its confirmation begins with that.
+func TestReplayOfUnconfirmed(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	defer func() { w.stop() }()
+	top := w.topic("t.fifo", fifoTopic, func(t *Topic) { t.ArchiveDays = 7; t.Archived = time.Now().Truncate(time.Millisecond) })
+	w.publish(top, Message{Body: "a", Group: "g", Dedup: "a"})
+	policy := Replay{From: time.Now().Add(-time.Hour), Status: ReplayPending}
+	waiting := w.subscribe(top, SQS, queueARN("waiting.fifo"), func(s *Subscription) { s.Pending, s.Replay = true, policy; s.Replay.ID = "r1" })
+	// One that begins later has ended, so the first one would have begun.
+	w.replayed(w.subscribe(top, SQS, queueARN("q.fifo"), func(s *Subscription) { s.Replay = policy; s.Replay.ID = "r2" }), ReplayCompleted)
+	w.replayed(waiting, ReplayPending)
+	must(t, w.db.Update(t.Context(), func(tx *store.Tx) error {
+		waiting.Pending = false
+		return Subscriptions.Put(tx, *waiting)
+	}))
+	w.replayed(waiting, ReplayCompleted)
+	w.settle()
+	if got := w.bodies(queueARN("waiting.fifo")); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("%v", got)
+	}
+}
+
 // replayed waits for the status of a subscription's replay.
 func (w *world) replayed(s *Subscription, status string) {
 	w.t.Helper()

@@ -132,10 +132,31 @@ const (
 	ReplayFailed    = "Failed"
 )
 
+// MaxReplays is how many replays of the topics of an account in a region run at
+// once. SNS documents that there is such a limit (ReplayLimitExceeded), but not
+// which: this one lets all subscriptions that a FIFO topic can have replay.
+const MaxReplays = 100
+
 // Replaying reports whether the archive is being read for the subscription:
-// until it has caught up, new messages of its time do not go to it directly.
+// until it has caught up, new messages of its time do not go to it directly. A
+// replay begins when the subscription is confirmed.
 func (s *Subscription) Replaying() bool {
-	return s.Replay.Status == ReplayPending || s.Replay.Status == ReplayRunning
+	return !s.Pending && (s.Replay.Status == ReplayPending || s.Replay.Status == ReplayRunning)
+}
+
+// RoomToReplay reports whether the replay of s, where it has one to run, is among
+// the first MaxReplays of its account and region.
+func RoomToReplay(r store.Reader, s *Subscription) bool {
+	if !s.Replaying() {
+		return true
+	}
+	n := 0
+	for other := range Subscriptions.By(r, "replay", "1") {
+		if other.Scope == s.Scope && other.RowKey() != s.RowKey() {
+			n++
+		}
+	}
+	return n < MaxReplays
 }
 
 // replays reports whether a new message comes to the subscription by a replay

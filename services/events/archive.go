@@ -34,7 +34,7 @@ func (a *API) CreateArchive(ctx context.Context, in *eventbridge.CreateArchiveIn
 	}
 	row := bus.Archive{Scope: scope(ctx), Name: *in.ArchiveName, ID: newID(), Description: deref(in.Description), Pattern: deref(in.EventPattern),
 		Days: deref(in.RetentionDays), CreatedAt: time.Now().UTC()}
-	err := a.db.Update(ctx, func(tx *store.Tx) error {
+	err := a.update(ctx, func(tx *store.Tx) error {
 		b, err := sourceBus(ctx, tx, *in.EventSourceArn)
 		if err != nil {
 			return err
@@ -73,7 +73,7 @@ func (a *API) UpdateArchive(ctx context.Context, in *eventbridge.UpdateArchiveIn
 		}
 	}
 	var row bus.Archive
-	err := a.db.Update(ctx, func(tx *store.Tx) error {
+	err := a.update(ctx, func(tx *store.Tx) error {
 		var ok bool
 		if row, ok = bus.Archives.Get(tx, scope(ctx).Key(*in.ArchiveName)); !ok {
 			return noArchive(*in.ArchiveName)
@@ -98,7 +98,7 @@ func (a *API) UpdateArchive(ctx context.Context, in *eventbridge.UpdateArchiveIn
 // DeleteArchive removes an archive with its events.
 func (a *API) DeleteArchive(ctx context.Context, in *eventbridge.DeleteArchiveInput) (*eventbridge.DeleteArchiveOutput, error) {
 	var row bus.Archive
-	err := a.db.Update(ctx, func(tx *store.Tx) error {
+	err := a.update(ctx, func(tx *store.Tx) error {
 		var ok bool
 		if row, ok = bus.Archives.Get(tx, scope(ctx).Key(*in.ArchiveName)); !ok {
 			return noArchive(*in.ArchiveName)

@@ -70,7 +70,7 @@ func (a *API) CreateEventBus(ctx context.Context, in *eventbridge.CreateEventBus
 	if err := a.checkContract(ctx, &bus.Bus{}, &b); err != nil {
 		return nil, err
 	}
-	err = a.db.Update(ctx, func(tx *store.Tx) error {
+	err = a.update(ctx, func(tx *store.Tx) error {
 		if _, ok := bus.FindBus(tx, b.Scope, b.Name); ok {
 			return exists("Event bus %s already exists.", b.Name)
 		}
@@ -84,7 +84,7 @@ func (a *API) CreateEventBus(ctx context.Context, in *eventbridge.CreateEventBus
 
 // changeBus rewrites a bus's row, and makes the default bus's.
 func (a *API) changeBus(ctx context.Context, nameOrARN *string, f func(*bus.Bus) error) (b bus.Bus, err error) {
-	err = a.db.Update(ctx, func(tx *store.Tx) error {
+	err = a.update(ctx, func(tx *store.Tx) error {
 		if b, err = findBus(ctx, tx, nameOrARN); err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ func (a *API) DeleteEventBus(ctx context.Context, in *eventbridge.DeleteEventBus
 		return nil, invalid("Cannot delete event bus default.")
 	}
 	s := scope(ctx)
-	return &eventbridge.DeleteEventBusOutput{}, a.db.Update(ctx, func(tx *store.Tx) error {
+	return &eventbridge.DeleteEventBusOutput{}, a.update(ctx, func(tx *store.Tx) error {
 		for range bus.Rules.List(tx, s.Prefix(*in.Name)) {
 			return invalid("EventBus can't be deleted since it has rules.")
 		}

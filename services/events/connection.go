@@ -86,7 +86,7 @@ func (a *API) UpdateConnection(ctx context.Context, in *eventbridge.UpdateConnec
 		return nil, refuseConnection(nil, in.AuthParameters.ConnectivityParameters)
 	}
 	var c bus.Connection
-	err := a.db.Update(ctx, func(tx *store.Tx) error {
+	err := a.update(ctx, func(tx *store.Tx) error {
 		var ok bool
 		if c, ok = bus.Connections.Get(tx, scope(ctx).Key(*in.Name)); !ok {
 			return noConnection("update", *in.Name)
@@ -167,7 +167,7 @@ func mergeOAuth(have *types.CreateConnectionAuthRequestParameters, p types.Updat
 // DeauthorizeConnection takes a connection what authorizes it.
 func (a *API) DeauthorizeConnection(ctx context.Context, in *eventbridge.DeauthorizeConnectionInput) (*eventbridge.DeauthorizeConnectionOutput, error) {
 	var c bus.Connection
-	err := a.db.Update(ctx, func(tx *store.Tx) error {
+	err := a.update(ctx, func(tx *store.Tx) error {
 		var ok bool
 		if c, ok = bus.Connections.Get(tx, scope(ctx).Key(*in.Name)); !ok {
 			return noConnection("deauthorize", *in.Name)
@@ -187,7 +187,7 @@ func (a *API) DeauthorizeConnection(ctx context.Context, in *eventbridge.Deautho
 // inactive from then on.
 func (a *API) DeleteConnection(ctx context.Context, in *eventbridge.DeleteConnectionInput) (*eventbridge.DeleteConnectionOutput, error) {
 	var c bus.Connection
-	err := a.db.Update(ctx, func(tx *store.Tx) error {
+	err := a.update(ctx, func(tx *store.Tx) error {
 		var ok bool
 		if c, ok = bus.Connections.Get(tx, scope(ctx).Key(*in.Name)); !ok {
 			return noConnection("delete", *in.Name)

@@ -82,7 +82,7 @@ func (a *API) UpdateApiDestination(ctx context.Context, in *eventbridge.UpdateAp
 	}
 	var d bus.Destination
 	var st types.ApiDestinationState
-	err := a.db.Update(ctx, func(tx *store.Tx) error {
+	err := a.update(ctx, func(tx *store.Tx) error {
 		var ok bool
 		if d, ok = bus.Destinations.Get(tx, scope(ctx).Key(*in.Name)); !ok {
 			return noDestination("update", *in.Name)
@@ -117,7 +117,7 @@ func (a *API) UpdateApiDestination(ctx context.Context, in *eventbridge.UpdateAp
 
 // DeleteApiDestination removes an API destination.
 func (a *API) DeleteApiDestination(ctx context.Context, in *eventbridge.DeleteApiDestinationInput) (*eventbridge.DeleteApiDestinationOutput, error) {
-	return &eventbridge.DeleteApiDestinationOutput{}, a.db.Update(ctx, func(tx *store.Tx) error {
+	return &eventbridge.DeleteApiDestinationOutput{}, a.update(ctx, func(tx *store.Tx) error {
 		key := scope(ctx).Key(*in.Name)
 		if _, ok := bus.Destinations.Get(tx, key); !ok {
 			return noDestination("delete", *in.Name)

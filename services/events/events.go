@@ -85,6 +85,17 @@ func limitExceeded() error {
 	return &types.LimitExceededException{Message: ptr("The requested resource exceeds the maximum number allowed.")}
 }
 
+// update is the store's Update, in EventBridge's words. Callers of one server take
+// turns; what loses each of its many tries against the changes of other servers
+// is a concurrent modification.
+func (a *API) update(ctx context.Context, f func(tx *store.Tx) error) error {
+	err := a.db.Update(ctx, f)
+	if errors.Is(err, store.ErrConflict) {
+		return &types.ConcurrentModificationException{Message: ptr("There is concurrent modification on a rule, target, archive, or replay.")}
+	}
+	return err
+}
+
 func noBus(name string) error { return notFound("Event bus %s does not exist.", name) }
 
 func noRule(name, bus string) error {

@@ -78,7 +78,7 @@ func checkReplay(ctx context.Context, tx *store.Tx, in *eventbridge.StartReplayI
 // CancelReplay ends a replay that is under way.
 func (a *API) CancelReplay(ctx context.Context, in *eventbridge.CancelReplayInput) (*eventbridge.CancelReplayOutput, error) {
 	var row bus.Replay
-	err := a.db.Update(ctx, func(tx *store.Tx) error {
+	err := a.update(ctx, func(tx *store.Tx) error {
 		var ok bool
 		if row, ok = bus.Replays.Get(tx, scope(ctx).Key(*in.ReplayName)); !ok {
 			return noReplay(*in.ReplayName)

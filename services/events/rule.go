@@ -46,7 +46,7 @@ func (a *API) PutRule(ctx context.Context, in *eventbridge.PutRuleInput) (*event
 		}
 	}
 	var rule bus.Rule
-	err := a.db.Update(ctx, func(tx *store.Tx) (err error) {
+	err := a.update(ctx, func(tx *store.Tx) (err error) {
 		rule, err = putRule(ctx, tx, in)
 		return err
 	})
@@ -87,7 +87,7 @@ func putRule(ctx context.Context, tx *store.Tx, in *eventbridge.PutRuleInput) (b
 
 // changeRule rewrites a rule that is not managed.
 func (a *API) changeRule(ctx context.Context, name, busName *string, force bool, f func(*bus.Rule) error) error {
-	return a.db.Update(ctx, func(tx *store.Tx) error {
+	return a.update(ctx, func(tx *store.Tx) error {
 		r, err := findRule(ctx, tx, name, busName)
 		if err != nil {
 			return err
@@ -123,7 +123,7 @@ func (a *API) DisableRule(ctx context.Context, in *eventbridge.DisableRuleInput)
 // DeleteRule removes a rule without targets; one that is not there is gone
 // already.
 func (a *API) DeleteRule(ctx context.Context, in *eventbridge.DeleteRuleInput) (*eventbridge.DeleteRuleOutput, error) {
-	return &eventbridge.DeleteRuleOutput{}, a.db.Update(ctx, func(tx *store.Tx) error {
+	return &eventbridge.DeleteRuleOutput{}, a.update(ctx, func(tx *store.Tx) error {
 		b, err := findBus(ctx, tx, in.EventBusName)
 		if err != nil {
 			return err

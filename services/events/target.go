@@ -151,7 +151,7 @@ func tagged(r store.Reader, s cluster.Scope, a string) (*bus.Bus, *bus.Rule, err
 
 // changeTags rewrites the tags of what an ARN names.
 func (a *API) changeTags(ctx context.Context, arn string, f func(map[string]string) (map[string]string, error)) error {
-	return a.db.Update(ctx, func(tx *store.Tx) error {
+	return a.update(ctx, func(tx *store.Tx) error {
 		b, r, err := tagged(tx, scope(ctx), arn)
 		switch {
 		case err != nil:

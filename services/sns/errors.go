@@ -9,6 +9,7 @@ import (
 
 	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/journal"
+	"github.com/dhowhq/dhow/store"
 	"github.com/dhowhq/dhow/topic"
 )
 
@@ -36,6 +37,15 @@ func noTopic() error { return notFound("Topic") }
 func denied(ctx context.Context, action, resource string) error {
 	return &types.AuthorizationErrorException{Message: ptr(fmt.Sprintf("User: %s is not authorized to perform: SNS:%s on resource: %s because no resource-based policy allows the SNS:%s action",
 		awsapi.CallFrom(ctx).Principal, action, resource, action))}
+}
+
+// concurrent says that a topic's tags, which lost each of many tries against the
+// changes of other servers, are changed by others.
+func concurrent(err error) error {
+	if errors.Is(err, store.ErrConflict) {
+		return &types.ConcurrentAccessException{Message: ptr("Can't perform multiple operations on a tag simultaneously. Perform the operations sequentially.")}
+	}
+	return err
 }
 
 // wrap says an error of the engine's in the service's words.

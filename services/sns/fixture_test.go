@@ -26,6 +26,7 @@ import (
 	"github.com/dhowhq/dhow/internal/sdktest"
 	"github.com/dhowhq/dhow/journal/mem"
 	"github.com/dhowhq/dhow/queue"
+	"github.com/dhowhq/dhow/store"
 	"github.com/dhowhq/dhow/store/storetest"
 	"github.com/dhowhq/dhow/topic"
 )
@@ -60,7 +61,18 @@ func (accounts) Authorize(_ *http.Request, c *awsapi.Call) error {
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	db := storetest.Open(t)
+	f := newIdle(t, storetest.Open(t))
+	ctx, cancel := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	work.Go(func() { f.queues.Run(ctx) })
+	work.Go(func() { f.engine.Run(ctx) })
+	t.Cleanup(func() { cancel(); work.Wait() })
+	return f
+}
+
+// newIdle is a fixture over a store whose engines do not run.
+func newIdle(t testing.TB, db *store.DB) *fixture {
+	t.Helper()
 	j := mem.New()
 	quiet := slog.New(slog.DiscardHandler)
 	f := &fixture{t: t, ctx: context.Background(), functions: map[string]string{}, more: make(chan struct{}, 1)}
@@ -73,6 +85,7 @@ func newFixture(t testing.TB) *fixture {
 			return u, ok
 		}})
 	must(t, err)
+	t.Cleanup(e.Close)
 	f.API = New(Config{DB: db, Engine: e})
 	api, err := awsapi.New(awsapi.Config{Account: account, Region: region, Auth: accounts{}, Log: quiet}, awsapi.Service{Model: "sns", API: f.API, MaxBody: maxBody})
 	must(t, err)
@@ -86,18 +99,9 @@ func newFixture(t testing.TB) *fixture {
 		api.ServeHTTP(w, r)
 	})
 	h := httptest.NewServer(mux)
+	t.Cleanup(h.Close)
 	f.url = h.URL
 	f.client = f.caller(account, region)
-	ctx, cancel := context.WithCancel(context.Background())
-	var work sync.WaitGroup
-	work.Go(func() { f.queues.Run(ctx) })
-	work.Go(func() { e.Run(ctx) })
-	t.Cleanup(func() {
-		h.Close()
-		cancel()
-		work.Wait()
-		e.Close()
-	})
 	return f
 }
 

@@ -40,6 +40,11 @@ func (a *API) SetSubscriptionAttributes(ctx context.Context, in *sns.SetSubscrip
 				return err
 			}
 		}
+		if *in.AttributeName == "ReplayPolicy" {
+			if err := roomForReplay(tx, &s); err != nil {
+				return err
+			}
+		}
 		return topic.Subscriptions.Put(tx, s)
 	})
 }

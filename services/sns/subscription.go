@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"maps"
 	"net/mail"
 	"net/url"
@@ -124,6 +125,9 @@ func (a *API) Subscribe(ctx context.Context, in *sns.SubscribeInput) (*sns.Subsc
 		if owner != caller.Account && (owner != "" || s.Protocol != topic.SMS) && s.Token == "" {
 			s.Pending, s.Token, s.Asked = true, newToken(), now
 		}
+		if err := roomForReplay(tx, &s); err != nil {
+			return err
+		}
 		return topic.Subscriptions.Put(tx, s)
 	})
 	if err != nil {
@@ -183,6 +187,14 @@ func (a *API) roomForSubscription(t *topic.Topic, s *topic.Subscription) error {
 func (a *API) roomForFilter(t *topic.Topic, s *topic.Subscription) error {
 	if s.Filter != "" && a.engine.Filters(t) >= maxFilters {
 		return &types.FilterPolicyLimitExceededException{Message: ptr("Filter policy limit of the topic is reached: it can have 200")}
+	}
+	return nil
+}
+
+// roomForReplay holds an account to its number of replays at once.
+func roomForReplay(r store.Reader, s *topic.Subscription) error {
+	if !topic.RoomToReplay(r, s) {
+		return &types.ReplayLimitExceededException{Message: ptr(fmt.Sprintf("Replay limit of the account is reached: %d can run at once. Try again when one has ended.", topic.MaxReplays))}
 	}
 	return nil
 }
@@ -277,6 +289,9 @@ func (a *API) ConfirmSubscription(ctx context.Context, in *sns.ConfirmSubscripti
 		// The row stays to be found by its token, which may come again.
 		s.Pending, s.Cancelled, s.Authenticated = false, false, signed(ctx)
 		s.Authenticate = deref(in.AuthenticateOnUnsubscribe) == "true" && signed(ctx)
+		if err := roomForReplay(tx, &s); err != nil {
+			return err
+		}
 		return topic.Subscriptions.Put(tx, s)
 	})
 	return out, err

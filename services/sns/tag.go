@@ -60,7 +60,7 @@ func (a *API) ListTagsForResource(ctx context.Context, in *sns.ListTagsForResour
 
 // TagResource adds tags to a topic.
 func (a *API) TagResource(ctx context.Context, in *sns.TagResourceInput) (*sns.TagResourceOutput, error) {
-	return &sns.TagResourceOutput{}, a.db.Update(ctx, func(tx *store.Tx) error {
+	return &sns.TagResourceOutput{}, concurrent(a.db.Update(ctx, func(tx *store.Tx) error {
 		t, err := a.tagged(ctx, tx, *in.ResourceArn, "TagResource")
 		if err != nil {
 			return err
@@ -73,12 +73,12 @@ func (a *API) TagResource(ctx context.Context, in *sns.TagResourceInput) (*sns.T
 			return err
 		}
 		return topic.Topics.Put(tx, t)
-	})
+	}))
 }
 
 // UntagResource removes tags from a topic.
 func (a *API) UntagResource(ctx context.Context, in *sns.UntagResourceInput) (*sns.UntagResourceOutput, error) {
-	return &sns.UntagResourceOutput{}, a.db.Update(ctx, func(tx *store.Tx) error {
+	return &sns.UntagResourceOutput{}, concurrent(a.db.Update(ctx, func(tx *store.Tx) error {
 		t, err := a.tagged(ctx, tx, *in.ResourceArn, "UntagResource")
 		if err != nil {
 			return err
@@ -92,5 +92,5 @@ func (a *API) UntagResource(ctx context.Context, in *sns.UntagResourceInput) (*s
 			return err
 		}
 		return topic.Topics.Put(tx, t)
-	})
+	}))
 }

@@ -83,7 +83,7 @@ func (a *API) CreateTopic(ctx context.Context, in *sns.CreateTopicInput) (*sns.C
 		return topic.Topics.Put(tx, t)
 	})
 	if err != nil {
-		return nil, err
+		return nil, concurrent(err)
 	}
 	return &sns.CreateTopicOutput{TopicArn: ptr(t.ARN())}, nil
 }
@@ -133,7 +133,7 @@ func (a *API) DeleteTopic(ctx context.Context, in *sns.DeleteTopicInput) (*sns.D
 		topic.Topics.Delete(tx, t.RowKey())
 		return nil
 	})
-	return &sns.DeleteTopicOutput{}, err
+	return &sns.DeleteTopicOutput{}, concurrent(err)
 }
 
 // ListTopics lists topics by name.
