@@ -198,9 +198,13 @@ func TestBatchRefused(t *testing.T) {
 	_, err = batch(eleven...)
 	refused(t, err, "TooManyEntriesInBatchRequest", "The batch request contains more entries than permissible.")
 	_, err = batch([]types.PublishBatchRequestEntry{}...)
-	if err == nil {
-		t.Error("a batch of none is taken")
-	}
+	refused(t, err, "EmptyBatchRequest", "The batch request doesn't contain any entries.")
+	_, err = batch(entry("a"), entry("a.b"))
+	refused(t, err, "InvalidBatchEntryId", "The Id of a batch entry in the batch request contains an impermissible character: a.b")
+	long := entry("long")
+	long.Message = ptr(strings.Repeat("b", topic.MaxMessage))
+	_, err = batch(long, entry("a"))
+	refused(t, err, "BatchRequestTooLong", "The length of all the messages put together is more than the limit.")
 	bad := entry("bad")
 	bad.Subject = ptr("two\nlines")
 	odd := entry("odd")

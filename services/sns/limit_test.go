@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,6 +67,60 @@ func TestReplayLimit(t *testing.T) {
 	_, err = f.client.Unsubscribe(f.ctx, &sns.UnsubscribeInput{SubscriptionArn: &subs[2]})
 	must(t, err)
 	must(t, start(plain))
+}
+
+// Quotas are tested at their edges, with rows that are put where many calls would
+// take long.
+func TestQuotas(t *testing.T) {
+	f := newFixture(t)
+	fifo := f.topic("t.fifo")
+	for i := range maxFIFOSubscriptions {
+		f.subscribe(fifo, "sqs", queueARN(fmt.Sprint("q", i, ".fifo")))
+	}
+	subscribe := func(endpoint string) error {
+		_, err := f.client.Subscribe(f.ctx, &sns.SubscribeInput{TopicArn: &fifo, Protocol: ptr("sqs"), Endpoint: &endpoint})
+		return err
+	}
+	refused(t, subscribe(queueARN("one-more.fifo")), "SubscriptionLimitExceeded", "Subscription limit of the topic is reached")
+	must(t, subscribe(queueARN("q0.fifo"))) // which is there
+	for n := 1; n < maxFIFOTopics-1; n += 100 {
+		must(t, f.db.Update(f.ctx, func(tx *store.Tx) error {
+			for i := n; i < min(n+100, maxFIFOTopics-1); i++ {
+				if err := topic.Topics.Put(tx, topic.Topic{Scope: here, Name: fmt.Sprint("t", i, ".fifo"), ID: fmt.Sprint(i), FIFO: true}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+	}
+	f.topic("last.fifo")
+	_, err := f.client.CreateTopic(f.ctx, &sns.CreateTopicInput{Name: ptr("one-more.fifo"), Attributes: map[string]string{"FifoTopic": "true"}})
+	refused(t, err, "TopicLimitExceeded", "The number of topics of the account is at its limit: delete some.")
+	f.topic("standard") // which there may be more of
+}
+
+// A number that opted out is taken into no sandbox.
+func TestOptedOut(t *testing.T) {
+	f := newIdle(t, storetest.Open(t))
+	const number = "+15550000000"
+	must(t, f.db.Update(f.ctx, func(tx *store.Tx) error {
+		return topic.OptOuts.Put(tx, topic.OptOut{Scope: here, Number: number, At: time.Now()})
+	}))
+	_, err := f.client.CreateSMSSandboxPhoneNumber(f.ctx, &sns.CreateSMSSandboxPhoneNumberInput{PhoneNumber: ptr(number)})
+	refused(t, err, "OptedOut", "The phone number has opted out of messages")
+}
+
+// What is no caller's fault is an InternalError, by status 500, which says
+// nothing of its cause.
+func TestInternalError(t *testing.T) {
+	db := storetest.Open(t)
+	f := newIdle(t, db)
+	must(t, db.Close())
+	_, err := f.client.CreateTopic(f.ctx, &sns.CreateTopicInput{Name: ptr("a")})
+	code, message, status := told(err)
+	if code != "InternalError" || status != 500 || !strings.Contains(message, "a reason that is dhow's, not yours") {
+		t.Errorf("%s %d: %s", code, status, message)
+	}
 }
 
 // rival are contracts whose check of tags, which is asked within the change of a
