@@ -2,6 +2,7 @@ package sqs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -135,4 +136,42 @@ func TestTooManyPermissions(t *testing.T) {
 	}
 	c.must("RemovePermission", object{"QueueUrl": q, "Label": "l0"})
 	c.must("AddPermission", add(maxStatements))
+}
+
+// TestURLOfOtherRegion has clients of two regions use one queue URL, which holds
+// no region: each gets the queue of its own.
+func TestURLOfOtherRegion(t *testing.T) {
+	f := newFixture(t)
+	caller := func(region string) *sqs.Client {
+		return sqs.New(sqs.Options{BaseEndpoint: &f.url, Region: region, RetryMaxAttempts: 1, HTTPClient: sdktest.Client(),
+			Credentials: credentials.NewStaticCredentialsProvider(account, "x", "")})
+	}
+	here, there := caller("eu-west-1"), caller("us-east-1")
+	made, err := here.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("q")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func(c *sqs.Client, body string) error {
+		_, err := c.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: made.QueueUrl, MessageBody: &body})
+		return err
+	}
+	var none *types.QueueDoesNotExist
+	if err := send(there, "x"); !errors.As(err, &none) {
+		t.Errorf("a region without the queue: %v", err)
+	}
+	again, err := there.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("q")})
+	if err != nil || *again.QueueUrl != *made.QueueUrl {
+		t.Fatalf("%v, %v", again, err)
+	}
+	for region, c := range map[string]*sqs.Client{"eu-west-1": here, "us-east-1": there} {
+		if err := send(c, region); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for region, c := range map[string]*sqs.Client{"eu-west-1": here, "us-east-1": there} {
+		out, err := c.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: made.QueueUrl, MaxNumberOfMessages: 10})
+		if err != nil || len(out.Messages) != 1 || *out.Messages[0].Body != region {
+			t.Errorf("%s: %v, %v", region, out, err)
+		}
+	}
 }
