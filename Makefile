@@ -38,7 +38,7 @@ deps:
 
 # Other people's clients that the tests drive dhow with.
 peers:
-	@tools/deps skopeo buildah python3-avro
+	@tools/deps skopeo buildah python3-avro python3-boto3
 
 clean:
 	rm -rf bin

@@ -101,7 +101,11 @@ func (d *deployment) targetGroup(ctx context.Context, name string) (arn string, 
 	if err != nil {
 		return "", err
 	}
-	return *out.TargetGroups[0].TargetGroupArn, nil
+	arn = *out.TargetGroups[0].TargetGroupArn
+	// No request of the demo takes longer, and the default is five minutes.
+	_, err = d.elb.ModifyTargetGroupAttributes(ctx, &elb.ModifyTargetGroupAttributesInput{TargetGroupArn: &arn,
+		Attributes: []elbtypes.TargetGroupAttribute{{Key: aws.String("deregistration_delay.timeout_seconds"), Value: aws.String("2")}}})
+	return arn, err
 }
 
 func (d *deployment) service(ctx context.Context) error {

@@ -1,7 +1,7 @@
 // Command demo is `make demo`: it starts dhow, deploys examples/hello as a
 // service behind a load balancer through the AWS API, calls it, kills one of
 // its containers and shows that nobody notices; then it deploys examples/orders
-// and lets events start tasks and feed a queue. Ctrl-C removes everything that
+// and lets events start tasks and feed a queue, by a contract. Ctrl-C removes everything that
 // runs; `dhow up` brings it back.
 package main
 
@@ -49,10 +49,13 @@ func run(ctx context.Context, listen, dataDir string, once bool) (err error) {
 		{"call it until both tasks have answered", d.call},
 		{"kill one task's container while calls go on", d.kill},
 		{"a shop of events: build an image of examples/orders", s.image},
-		{"an event bus, its rules, a queue with a dead-letter queue", s.messaging},
+		{"a contract: register the schema that events carry orders by", s.contract},
+		{"an event bus, its rules, a queue with a dead-letter queue; bus and queue take what keeps the contract", s.messaging},
 		{"services orders-api, behind a load balancer, and orders-worker, behind the queue", s.services},
 		{"place orders: a rule starts a task for the large one", s.orders},
 		{"an order that fails, the dead-letter queue, a mended worker, redrive", s.poison},
+		{"release 1.1 of the API writes a field more: the worker of 1.0 reads on", s.evolve},
+		{"release 2.0 would leave the worker behind: it is stopped in CI, and by the queue", s.breaking},
 	} {
 		fmt.Printf("\n%s\n", bold("▸ "+step.title))
 		if err := step.do(ctx); err != nil {

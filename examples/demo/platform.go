@@ -55,7 +55,8 @@ func start(ctx context.Context, listen, dataDir string) (*platform, error) {
 // dhow runs a verb against the platform, in sight of the user.
 func (p *platform) dhow(ctx context.Context, args ...string) error {
 	c := exec.CommandContext(ctx, p.bin, args...)
-	c.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+p.url)
+	// The account and the region are the demo's, whatever the user's shell says.
+	c.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+p.url, "AWS_REGION="+region, "AWS_ACCESS_KEY_ID="+account, "AWS_SECRET_ACCESS_KEY=dhow")
 	c.Stdout, c.Stderr = os.Stdout, os.Stderr
 	return c.Run()
 }

@@ -65,14 +65,15 @@ func (s *shop) messaging(ctx context.Context) (err error) {
 	if _, err := s.events.CreateEventBus(ctx, &eventbridge.CreateEventBusInput{Name: aws.String("shop")}); err != nil && !errors.As(err, &exists) {
 		return err
 	}
-	review, err := s.define(ctx, "orders-review", "review", nil)
+	review, err := s.define(ctx, "orders-review", "review", "1.0", nil)
 	if err != nil {
 		return err
 	}
 	err = errors.Join(
 		s.rule(ctx, "ordinary", `{"source": ["shop.api"], "detail": {"total": [{"numeric": ["<", 1000]}]}}`,
 			eventtypes.Target{Id: aws.String("queue"), Arn: &arn}),
-		s.rule(ctx, "large", `{"source": ["shop.api"], "detail": {"total": [{"numeric": [">=", 1000]}]}}`, s.reviewTarget(review)))
+		s.rule(ctx, "large", `{"source": ["shop.api"], "detail": {"total": [{"numeric": [">=", 1000]}]}}`, s.reviewTarget(review)),
+		s.hold(ctx))
 	if err == nil {
 		fmt.Println("  event bus shop · rule ordinary → queue orders (dead letters: orders-dead) · rule large → a task of orders-review")
 	}
@@ -116,10 +117,11 @@ func (s *shop) rule(ctx context.Context, name, pattern string, to eventtypes.Tar
 	return err
 }
 
-// define registers a task definition of one part of the shop.
-func (s *shop) define(ctx context.Context, family, part string, env map[string]string) (string, error) {
+// define registers a task definition of one part of the shop, as a release has it.
+func (s *shop) define(ctx context.Context, family, part, release string, env map[string]string) (string, error) {
 	c := types.ContainerDefinition{
-		Name: aws.String("orders"), Image: aws.String(shopImage), Command: []string{part},
+		Name: aws.String("orders"), Image: aws.String(shopImage), Command: []string{part}, DockerLabels: contractLabels(part, release),
+		Environment: []types.KeyValuePair{{Name: aws.String("RELEASE"), Value: &release}},
 		LogConfiguration: &types.LogConfiguration{LogDriver: types.LogDriverAwslogs, Options: map[string]string{
 			"awslogs-group": "/orders", "awslogs-region": region, "awslogs-stream-prefix": part, "awslogs-create-group": "true"}},
 	}
@@ -146,11 +148,11 @@ func (s *shop) services(ctx context.Context) error {
 	if err := s.listener(ctx); err != nil {
 		return err
 	}
-	api, err := s.define(ctx, "orders-api", "api", map[string]string{"BUS": "shop"})
+	api, err := s.define(ctx, "orders-api", "api", "1.0", map[string]string{"BUS": "shop"})
 	if err != nil {
 		return err
 	}
-	worker, err := s.define(ctx, "orders-worker", "worker", map[string]string{"QUEUE_URL": s.queue, "SELLS": "tea,coffee"})
+	worker, err := s.define(ctx, "orders-worker", "worker", "1.0", map[string]string{"QUEUE_URL": s.queue, "SELLS": "tea,coffee"})
 	if err != nil {
 		return err
 	}
@@ -208,7 +210,7 @@ func (s *shop) poison(ctx context.Context) error {
 		return err
 	}
 	fmt.Println("  order o5 failed three times and is in the queue orders-dead")
-	worker, err := s.define(ctx, "orders-worker", "worker", map[string]string{"QUEUE_URL": s.queue, "SELLS": "tea,coffee,mate"})
+	worker, err := s.define(ctx, "orders-worker", "worker", "1.0", map[string]string{"QUEUE_URL": s.queue, "SELLS": "tea,coffee,mate"})
 	if err != nil {
 		return err
 	}

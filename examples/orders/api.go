@@ -23,7 +23,11 @@ func serve(ctx context.Context, cfg aws.Config) error {
 	if err != nil {
 		return err
 	}
-	a := &api{bus: bus, events: eventbridge.NewFromConfig(cfg)}
+	orders, name, err := newWriter(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	a := &api{bus: bus, orders: orders, events: eventbridge.NewFromConfig(cfg)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("POST /orders", a.take)
@@ -34,7 +38,7 @@ func serve(ctx context.Context, cfg aws.Config) error {
 		defer cancel()
 		s.Shutdown(end)
 	}()
-	log.Printf("takes orders on %s", s.Addr)
+	log.Printf("release %s takes orders on %s and writes %s", name, s.Addr, orders.Version())
 	if err := s.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
@@ -43,11 +47,12 @@ func serve(ctx context.Context, cfg aws.Config) error {
 
 type api struct {
 	bus    string
+	orders writer
 	events *eventbridge.Client
 }
 
 func (a *api) take(w http.ResponseWriter, r *http.Request) {
-	var o order
+	o := order{Currency: "EUR"}
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&o); err != nil || o.ID == "" || o.SKU == "" || o.Total <= 0 {
 		http.Error(w, `an order is {"id": "…", "sku": "…", "total": more than 0}`, http.StatusBadRequest)
 		return
@@ -64,12 +69,12 @@ func (a *api) take(w http.ResponseWriter, r *http.Request) {
 
 // put puts the order on the bus.
 func (a *api) put(ctx context.Context, o order) error {
-	detail, err := json.Marshal(o)
+	detail, err := a.orders.detail(&o)
 	if err != nil {
 		return err
 	}
 	out, err := a.events.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{{
-		EventBusName: &a.bus, Source: aws.String("shop.api"), DetailType: aws.String("Order Placed"), Detail: aws.String(string(detail)),
+		EventBusName: &a.bus, Source: aws.String("shop.api"), DetailType: aws.String("Order Placed"), Detail: &detail,
 	}}})
 	if err != nil {
 		return err

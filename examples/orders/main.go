@@ -7,6 +7,11 @@
 //	orders worker   long-polls QUEUE_URL
 //	orders review   looks at one large order, ORDER_ID of TOTAL
 //
+// ledger/ledger.py is a fourth part, in Python, with a queue of its own.
+//
+// Events carry orders in Avro, by the contract in schemas, so that the parts may be
+// deployed one by one: see event.go.
+//
 // Where the services are and as whom to call them the SDK finds by itself, on
 // dhow as on AWS.
 package main
@@ -48,13 +53,6 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	return f(ctx, cfg)
-}
-
-// order is what the shop's customers send, and the detail of its events.
-type order struct {
-	ID    string  `json:"id"`
-	SKU   string  `json:"sku"`
-	Total float64 `json:"total"`
 }
 
 // env returns an environment variable that must be set.

@@ -25,8 +25,10 @@ type catalog struct {
 	busy    chan struct{} // of one; full while renew runs, who has what follows to itself
 	numbers map[int64]*Version
 	void    map[int64]bool // numbers of deleted or failed versions
-	at      time.Time      // of the last renewal
+	at      time.Time      // the end of the last renewal
 	err     error          // of the last renewal
+
+	began atomic.Pointer[time.Time] // when the last renewal that has ended began
 }
 
 func (c *catalog) list() []*Version {
@@ -39,22 +41,33 @@ func (c *catalog) list() []*Version {
 // atOnce is how many questions a renewal asks at the same time.
 const atOnce = 8
 
-// renew fetches what is new in a catalog, unless that was done no longer ago than
-// within: then it returns what came of it. What could be fetched is kept even
-// where it returns an error.
-func (r *Registry) renew(ctx context.Context, c *catalog, within time.Duration) error {
+// renew fetches what is new in a catalog, unless a renewal that began no earlier
+// than since has ended, or the registry could not be reached shortly ago: then it
+// returns what came of that. What could be fetched is kept even where it returns
+// an error.
+func (r *Registry) renew(ctx context.Context, c *catalog, since time.Time) error {
 	select {
 	case c.busy <- struct{}{}:
 		defer func() { <-c.busy }()
 	case <-ctx.Done():
 		return fmt.Errorf("the registry did not answer within %s", r.o.Timeout)
 	}
-	if !c.at.IsZero() && time.Since(c.at) < within {
+	away := c.err != nil && !errors.Is(c.err, ErrUnknown) && time.Since(c.at) < r.o.Retry
+	if c.since(since) || away {
 		return c.err
 	}
+	began := time.Now()
 	c.err = r.renewAlone(ctx, c)
 	c.at = time.Now()
+	c.began.Store(&began)
 	return c.err
+}
+
+// since reports whether the last renewal began at a time or later, so that it
+// tells of all versions that there were at that time.
+func (c *catalog) since(t time.Time) bool {
+	began := c.began.Load()
+	return began != nil && !began.Before(t)
 }
 
 func (r *Registry) renewAlone(ctx context.Context, c *catalog) error {

@@ -2,6 +2,7 @@ package avro
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -29,7 +30,8 @@ type RegistryOptions struct {
 	// it there. 1 min where zero, never where negative.
 	Refresh time.Duration
 	// Retry is for how long the answer that something is unknown, or that the
-	// registry cannot be reached, stands before it is asked again. 2 s where zero.
+	// registry cannot be reached, stands before the same is asked again. 2 s where
+	// zero.
 	Retry time.Duration
 	// Depth is how many versions of a schema, the newest, are looked through for
 	// a semantic version or a fingerprint. 200 where zero.
@@ -95,7 +97,7 @@ func (r *Registry) Close() {
 func (r *Registry) Select(ctx context.Context, want Wanted) (*Version, error) {
 	c := r.follow(want.Name)
 	pick := func() *Version { return want.newest(c.list()) }
-	return r.look(ctx, c, pick, want.String())
+	return r.look(ctx, c, pick, wire.Reference{Name: want.String()}, want.String())
 }
 
 // Find is that of [Source].
@@ -121,7 +123,9 @@ func (r *Registry) Find(ctx context.Context, name string, ref wire.Reference) (*
 			}
 			return nil
 		}
-		return r.look(ctx, c, pick, ref.String()+" of "+name)
+		key := ref
+		key.Name = name // a fingerprint may be unknown in one schema and not in another
+		return r.look(ctx, c, pick, key, ref.String()+" of "+name)
 	}
 	return nil, unknown("a Glue registry does not know %s", ref)
 }
@@ -148,21 +152,40 @@ func (r *Registry) byUUID(ctx context.Context, id wire.UUID) (*Version, error) {
 }
 
 // look returns what pick finds in a catalog, after a renewal of the catalog
-// where it finds nothing.
-func (r *Registry) look(ctx context.Context, c *catalog, pick func() *Version, what string) (*Version, error) {
+// where it finds nothing. That renewal begins after the question: a version may
+// have been registered a moment ago. key is what is remembered as unknown.
+func (r *Registry) look(ctx context.Context, c *catalog, pick func() *Version, key wire.Reference, what string) (*Version, error) {
 	if v := pick(); v != nil {
 		return v, nil
 	}
+	if err := r.refused.get(key); err != nil {
+		return nil, err
+	}
+	begin := time.Now()
+	err := r.renewed(ctx, c, begin)
+	if (err == nil || errors.Is(err, ErrUnknown)) && !c.since(begin) { // others had asked already
+		err = r.renewed(ctx, c, begin)
+	}
+	if v := pick(); v != nil {
+		return v, nil
+	}
+	if err == nil {
+		err = unknown("%s is not among the newest %d versions in the registry", what, r.o.Depth)
+	} else {
+		err = fmt.Errorf("%s: %w", what, err)
+	}
+	if errors.Is(err, ErrUnknown) {
+		r.refused.put(key, err, r.o.Retry)
+	}
+	return nil, err
+}
+
+// renewed waits for a renewal of a catalog, one that is under way if there is.
+func (r *Registry) renewed(ctx context.Context, c *catalog, since time.Time) error {
 	_, err := r.flights.do(ctx, wire.Reference{Form: wire.Named, Name: c.name}, func(ctx context.Context) (*Version, error) {
-		return nil, r.renew(ctx, c, r.o.Retry)
+		return nil, r.renew(ctx, c, since)
 	}, r.o.Timeout)
-	if v := pick(); v != nil {
-		return v, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	return nil, unknown("%s is not among the newest %d versions in the registry", what, r.o.Depth)
+	return err
 }
 
 // follow returns the catalog of a schema, which is renewed from now on.
@@ -194,7 +217,7 @@ func (r *Registry) refresh() {
 		}
 		for _, c := range r.followed() {
 			ctx, cancel := context.WithTimeout(r.open, r.o.Timeout)
-			err := r.renew(ctx, c, 0)
+			err := r.renew(ctx, c, time.Now())
 			cancel()
 			if err != nil && r.open.Err() == nil {
 				r.o.OnError(fmt.Errorf("renewing the versions of %s: %w", c.name, err))

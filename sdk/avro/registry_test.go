@@ -36,7 +36,7 @@ func messageOf(v *Version, form wire.Form) []byte {
 	for _, l := range in.Lines {
 		lines = append(lines, map[string]any{"sku": l.SKU, "kind": l.Kind})
 	}
-	return must(p.Encode(&map[string]any{"id": in.ID, "total": in.Total, "lines": lines, "note": nil}))
+	return must(p.Encode(&map[string]any{"id": in.ID, "total": in.Total, "sum": in.Total, "lines": lines, "note": nil, "remark": nil}))
 }
 
 func TestRegistry(t *testing.T) {
@@ -72,6 +72,52 @@ func TestRegistry(t *testing.T) {
 			t.Errorf("the newest is %s", got)
 		}
 	})
+}
+
+// TestRegistryFresh has the first message of a version come right after its
+// registration: whatever was asked before that, the consumer is not told that the
+// version is unknown, which would be final.
+func TestRegistryFresh(t *testing.T) {
+	for _, form := range []wire.Form{wire.Glue, wire.SingleObject, wire.Named} {
+		inRegistry(t, RegistryOptions{Refresh: -1}, func(t *testing.T, f *fakeGlue, r *Registry) {
+			ctx := t.Context()
+			c := must(NewConsumer[Order10](ctx, r, "shop/order", WithSchema(order10)))
+			read := func(v *Version) error {
+				m := wire.Message{Body: messageOf(v, form)}
+				if form == wire.Named {
+					m.Attribute = func(name string) string {
+						return map[string]string{"dataschema": v.Name, "dataschemaversion": v.Version, "datacontenttype": wire.AvroBinary}[name]
+					}
+				}
+				return c.Read(ctx, m, new(Order10))
+			}
+			unknown := must(parse(&Version{Name: "shop/order", Version: "7.0.0", UUID: newUUID(), Definition: strings.ReplaceAll(order11, "total", "sum")}))
+			f.set(func() { f.delay = time.Second })
+			var wg sync.WaitGroup
+			wg.Go(func() { // asks for the newest version, and then what its semantic version is
+				if err := read(unknown); !errors.Is(err, ErrUnknown) {
+					t.Errorf("%s: an unknown version: %v", form, err)
+				}
+			})
+			time.Sleep(1500 * time.Millisecond)
+			v := f.add(&Version{Name: "shop/order", Version: "1.1.0", Definition: order11})
+			if err := read(v); err != nil {
+				t.Errorf("%s: while the versions are renewed: %v", form, err)
+			}
+			wg.Wait()
+			v = f.add(&Version{Name: "shop/order", Version: "1.2.0", Definition: strings.ReplaceAll(order11, "note", "remark")})
+			if err := read(v); err != nil {
+				t.Errorf("%s: after the versions were renewed: %v", form, err)
+			}
+			f.asked()
+			for range 100 {
+				read(unknown)
+			}
+			if n := f.asked(); n > 1 {
+				t.Errorf("%s: %d calls for 100 messages of an unknown version", form, n)
+			}
+		})
+	}
 }
 
 // TestRegistryRefresh holds that a new version is known before its first message.
