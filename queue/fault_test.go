@@ -6,57 +6,24 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
 
-	"github.com/dhowhq/dhow/journal"
+	"github.com/dhowhq/dhow/journal/journaltest"
 )
-
-// faulty is a journal whose appends fail when told to: after so many that do not,
-// some with nothing written, or some with all written and an outcome that is not
-// known.
-type faulty struct {
-	journal.Journal
-	skip, refuse, forget *atomic.Int32 // how many appends
-}
-
-type faultyLog struct {
-	journal.Log
-	j *faulty
-}
-
-func (j *faulty) Open(ctx context.Context, name string, term int64) (journal.Log, error) {
-	l, err := j.Journal.Open(ctx, name, term)
-	return &faultyLog{l, j}, err
-}
-
-func (l *faultyLog) Append(ctx context.Context, d journal.Durability, records ...[]byte) (journal.Seq, error) {
-	if l.j.skip.Add(-1) >= 0 {
-		return l.Log.Append(ctx, d, records...)
-	}
-	if l.j.refuse.Add(-1) >= 0 {
-		return 0, journal.ErrFull
-	}
-	seq, err := l.Log.Append(ctx, d, records...)
-	if err == nil && l.j.forget.Add(-1) >= 0 {
-		return 0, journal.ErrUnknown
-	}
-	return seq, err
-}
 
 // faults is two queues, of which one has the other's dead letters, over a faulty
 // journal, and what their users were told.
 type faults struct {
 	*bench
-	skip, refuse, forget atomic.Int32
-	n                    int
-	acked                map[string]bool // sent
-	asked                map[string]bool // its deletion
-	deleted              map[string]bool
+	faults  journaltest.Faults
+	n       int
+	acked   map[string]bool // sent
+	asked   map[string]bool // its deletion
+	deleted map[string]bool
 }
 
 func (f *faults) restart(kill bool) {
@@ -66,16 +33,15 @@ func (f *faults) restart(kill bool) {
 	} else {
 		f.stop()
 	}
-	f.e = New(Config{Journal: &faulty{f.journal, &f.skip, &f.refuse, &f.forget}, Log: slog.New(slog.DiscardHandler)})
+	f.e = New(Config{Journal: f.faults.Over(f.journal), Log: slog.New(slog.DiscardHandler)})
 	f.e.rows = f.rows
 	f.term++
 	f.e.reign(f.term)
 }
 
 // fail has appends fail, soon.
-func (f *faults) fail(t *rapid.T, how *atomic.Int32) {
-	f.skip.Store(int32(rapid.IntRange(0, 6).Draw(t, "after")))
-	how.Store(int32(rapid.IntRange(1, 3).Draw(t, "appends")))
+func (f *faults) fail(t *rapid.T, how func(after, n int)) {
+	how(rapid.IntRange(0, 6).Draw(t, "after"), rapid.IntRange(1, 3).Draw(t, "appends"))
 }
 
 func (f *faults) send(t *rapid.T) {
@@ -176,8 +142,8 @@ func testFaults(t *testing.T, fifo bool) {
 			}()
 			rt.Repeat(map[string]func(*rapid.T){
 				"send": f.send, "receive": f.receive, "receive more": f.receive, "redrive": f.redrive, "redrive more": f.redrive,
-				"refuse": func(t *rapid.T) { f.fail(t, &f.refuse) },
-				"forget": func(t *rapid.T) { f.fail(t, &f.forget) },
+				"refuse": func(t *rapid.T) { f.fail(t, f.faults.Refuse) },
+				"forget": func(t *rapid.T) { f.fail(t, f.faults.Forget) },
 				"pass":   func(t *rapid.T) { time.Sleep(time.Duration(rapid.IntRange(1, 30).Draw(t, "seconds")) * time.Second) },
 				"kill":   func(*rapid.T) { f.restart(true) },
 				"stop":   func(*rapid.T) { f.restart(false) },
@@ -187,9 +153,7 @@ func testFaults(t *testing.T, fifo bool) {
 					}
 				},
 			})
-			for _, n := range []*atomic.Int32{&f.skip, &f.refuse, &f.forget} {
-				n.Store(0)
-			}
+			f.faults.Heal()
 			for range 2 { // in memory, and as it is on disk
 				for range 3 { // a call finds that a state was given up, the next one loads it anew
 					for _, name := range []string{"main", "dead"} {

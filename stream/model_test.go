@@ -1,10 +1,8 @@
 package stream
 
 import (
-	"context"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,37 +10,21 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dhowhq/dhow/journal"
+	"github.com/dhowhq/dhow/journal/journaltest"
 	"github.com/dhowhq/dhow/journal/mem"
 	"github.com/dhowhq/dhow/journal/pebble"
 )
 
-// faulty is a journal whose next appends fail when told to: with nothing
-// written, or with all written and an outcome that is not known.
+// faulty is a journal with faults, and the next process's.
 type faulty struct {
 	journal.Journal
-	reopen         func(journal.Journal) journal.Journal // closes it and opens it again
-	refuse, forget atomic.Int32                          // how many appends
+	faults *journaltest.Faults
+	reopen func() journal.Journal // closes it and opens it again
 }
 
-func (j *faulty) Open(ctx context.Context, name string, term int64) (journal.Log, error) {
-	l, err := j.Journal.Open(ctx, name, term)
-	return &faultyLog{l, j}, err
-}
-
-type faultyLog struct {
-	journal.Log
-	j *faulty
-}
-
-func (l *faultyLog) Append(ctx context.Context, d journal.Durability, records ...[]byte) (journal.Seq, error) {
-	if l.j.refuse.Add(-1) >= 0 {
-		return 0, journal.ErrFull
-	}
-	seq, err := l.Log.Append(ctx, d, records...)
-	if err == nil && l.j.forget.Add(-1) >= 0 {
-		return 0, journal.ErrUnknown
-	}
-	return seq, err
+func newFaulty(j journal.Journal, reopen func() journal.Journal) *faulty {
+	f := new(journaltest.Faults)
+	return &faulty{f.Over(j), f, reopen}
 }
 
 // model is what a plain list knows of a stream.
@@ -119,7 +101,7 @@ func (m *model) reshard(t *rapid.T) {
 
 func (m *model) restart() {
 	m.f.stop()
-	j := &faulty{Journal: m.j.reopen(m.j.Journal), reopen: m.j.reopen}
+	j := newFaulty(m.j.reopen(), m.j.reopen)
 	m.j, m.f.j = j, j
 	m.f.start(m.f.db)
 }
@@ -259,7 +241,8 @@ func atoi(s string) (n int) {
 // in the middle of it, encryption, and a journal that fails.
 func TestModel(t *testing.T) {
 	t.Run("mem", func(t *testing.T) {
-		model1(t, &faulty{Journal: mem.New(), reopen: func(j journal.Journal) journal.Journal { return j.(*mem.Journal).Reopen() }}, 1)
+		j := mem.New()
+		model1(t, newFaulty(j, func() journal.Journal { j = j.Reopen(); return j }), 1)
 	})
 	t.Run("pebble", func(t *testing.T) {
 		dir := t.TempDir()
@@ -269,10 +252,12 @@ func TestModel(t *testing.T) {
 			return j
 		}
 		// A restart and a sync take their time: fewer of them.
-		model1(t, &faulty{Journal: open(t), reopen: func(j journal.Journal) journal.Journal {
+		j := open(t)
+		model1(t, newFaulty(j, func() journal.Journal {
 			must(t, j.Close())
-			return open(t)
-		}}, 8)
+			j = open(t)
+			return j
+		}), 8)
 	})
 }
 
@@ -300,8 +285,8 @@ func model1(t *testing.T, j *faulty, rare int) {
 				must(f.t, f.Encrypt(f.ctx, ref, rapid.SampledFrom([]string{"", "alias/aws/kinesis"}).Draw(t, "key")))
 				f.active(ref)
 			},
-			"full":    func(*rapid.T) { m.j.refuse.Store(2); m.put(t); m.j.refuse.Store(0) },
-			"unknown": func(*rapid.T) { m.j.forget.Store(2); m.put(t); m.j.forget.Store(0) },
+			"full":    func(*rapid.T) { m.j.faults.Refuse(0, 2); m.put(t); m.j.faults.Heal() },
+			"unknown": func(*rapid.T) { m.j.faults.Forget(0, 2); m.put(t); m.j.faults.Heal() },
 			"trim": func(t *rapid.T) {
 				r, err := f.owner(f.ctx)
 				must(f.t, err)

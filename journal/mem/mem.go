@@ -3,6 +3,7 @@
 package mem
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -24,8 +25,9 @@ type Journal struct {
 
 // disk is what outlives a Journal.
 type disk struct {
-	mu   sync.Mutex
-	logs map[string]*state
+	mu       sync.Mutex
+	logs     map[string]*state
+	unsynced []func() // undo what came after the last sync, of all logs, in order
 }
 
 // state is one log. It stays after a drop, for its next number and its term.
@@ -45,6 +47,21 @@ func New() *Journal { return &Journal{d: &disk{logs: map[string]*state{}}} }
 func (j *Journal) Reopen() *Journal {
 	j.Close()
 	return &Journal{d: j.d}
+}
+
+// PowerLoss is Reopen after a loss of power: of what was appended and removed
+// since the last sync, the part that share says survives, from none at 0 to all
+// at 1; the rest, which came after it, is as if it had not been.
+func (j *Journal) PowerLoss(share float64) *Journal {
+	next := j.Reopen()
+	j.d.mu.Lock()
+	defer j.d.mu.Unlock()
+	kept := int(share * float64(len(j.d.unsynced)))
+	for _, undo := range slices.Backward(j.d.unsynced[kept:]) {
+		undo()
+	}
+	j.d.unsynced = nil
+	return next
 }
 
 func (j *Journal) alive(ctx context.Context) error {
@@ -111,6 +128,7 @@ func (j *Journal) Drop(ctx context.Context, name string, term int64) error {
 	}
 	s.there, s.term, s.records, s.size = false, term, nil, 0
 	s.epoch++
+	j.d.unsynced = nil
 	return nil
 }
 
@@ -146,7 +164,7 @@ func (l *log) enter(ctx context.Context) (leave func(), err error) {
 	return l.j.d.mu.Unlock, nil
 }
 
-func (l *log) Append(ctx context.Context, _ journal.Durability, records ...[]byte) (journal.Seq, error) {
+func (l *log) Append(ctx context.Context, d journal.Durability, records ...[]byte) (journal.Seq, error) {
 	if err := journal.CheckBatch(records); err != nil {
 		return 0, err
 	}
@@ -160,6 +178,14 @@ func (l *log) Append(ctx context.Context, _ journal.Durability, records ...[]byt
 		l.s.records = append(l.s.records, journal.Record{Seq: l.s.next, Data: append([]byte{}, r...)})
 		l.s.next++
 		l.s.size += int64(len(r))
+	}
+	if d&^journal.MakesRoom == journal.Synced {
+		l.j.d.unsynced = nil
+	} else {
+		end := l.s.next
+		l.j.d.unsynced = append(l.j.d.unsynced, func() {
+			l.s.drop(func(r journal.Record) bool { return r.Seq >= first && r.Seq < end })
+		})
 	}
 	return first, nil
 }
@@ -223,12 +249,32 @@ func (l *log) remove(ctx context.Context, gone func(journal.Record) bool) error 
 		return err
 	}
 	defer leave()
-	l.s.records = slices.DeleteFunc(l.s.records, gone)
-	l.s.size = 0
-	for _, r := range l.s.records {
-		l.s.size += int64(len(r.Data))
+	if was := l.s.drop(gone); len(was) > 0 {
+		l.j.d.unsynced = append(l.j.d.unsynced, func() { l.s.putBack(was) })
 	}
 	return nil
+}
+
+// drop removes records and returns them.
+func (s *state) drop(gone func(journal.Record) bool) (was []journal.Record) {
+	s.records = slices.DeleteFunc(s.records, func(r journal.Record) bool {
+		if !gone(r) {
+			return false
+		}
+		was = append(was, r)
+		s.size -= int64(len(r.Data))
+		return true
+	})
+	return was
+}
+
+// putBack undoes a drop.
+func (s *state) putBack(was []journal.Record) {
+	for _, r := range was {
+		s.size += int64(len(r.Data))
+	}
+	s.records = append(s.records, was...)
+	slices.SortFunc(s.records, func(a, b journal.Record) int { return cmp.Compare(a.Seq, b.Seq) })
 }
 
 func (l *log) Next() journal.Seq {
