@@ -82,7 +82,10 @@ func enqueue(t testing.TB, e *Engine, items ...Item) {
 	}
 }
 
-func records(t testing.TB, l journal.Log) (n int) {
+func records(t interface {
+	Helper()
+	Fatal(...any)
+}, l journal.Log) (n int) {
 	t.Helper()
 	for _, err := range l.Read(context.Background(), 0) {
 		if err != nil {

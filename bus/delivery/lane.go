@@ -78,7 +78,17 @@ func (e *Engine) pump(l *lane) {
 		e.work.Add(1)
 		go e.deliver(t)
 	}
-	if l.len() == 0 && !l.slot.After(now) {
+	e.release(l, now)
+}
+
+// release lets go of a lane for which nothing waits, once its rate allows the next
+// attempt: another one of its name would begin at once.
+func (e *Engine) release(l *lane, now time.Time) {
+	switch {
+	case l.len() > 0:
+	case l.slot.After(now):
+		e.pumpAt(l, l.slot.Sub(now))
+	case e.lanes[l.name] == l: // a timer that was too late to be stopped finds the next one there
 		l.stop()
 		delete(e.lanes, l.name)
 	}

@@ -81,6 +81,51 @@ func TestRate(t *testing.T) {
 	})
 }
 
+// TestRateLeavesNothing has a lane with a rate let go when it is empty and its
+// rate allows another attempt, whether it is there still or not.
+func TestRateLeavesNothing(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := &world{policy: Policy{PerSecond: 10}, gone: map[string]bool{"a": false}}
+			e, stop := start(t, w.config(mem.New()))
+			defer stop()
+			for range 5 {
+				enqueue(t, e, Item{[]string{"a"}, []byte("x")})
+			}
+			time.Sleep(150 * time.Millisecond)
+			w.mu.Lock()
+			w.gone["a"] = gone
+			w.mu.Unlock()
+			time.Sleep(time.Minute)
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			if n := len(e.lanes); n != 0 {
+				t.Errorf("%d lanes are left; gone: %v", n, gone)
+			}
+		})
+	}
+}
+
+// TestLateTimer has the timer of a lane that was let go run after the next lane of
+// that name was made: that one stays, for there must not be two.
+func TestLateTimer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{policy: Policy{Ordered: true}}
+		e, stop := start(t, w.config(mem.New()))
+		defer stop()
+		old := &lane{name: "a"}
+		w.send = func(context.Context, Message) error { time.Sleep(time.Second); return nil }
+		enqueue(t, e, Item{[]string{"a"}, []byte("x")})
+		synctest.Wait()
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.pump(old)
+		if l := e.lanes["a"]; l == nil || l == old {
+			t.Errorf("the lane is %v", l)
+		}
+	})
+}
+
 func TestOrdered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{policy: Policy{Ordered: true, MaxRetries: 5}}
