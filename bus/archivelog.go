@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync"
@@ -19,6 +20,7 @@ type ArchiveSize struct {
 	Events int64
 	Bytes  int64
 	Next   journal.Seq // what is from here on is not counted
+	Newest journal.Seq // of the oldest record that the next start has to know again
 }
 
 // ArchiveSizes is the table of archives' sizes.
@@ -37,9 +39,52 @@ type archiveLogs struct {
 // archiveLog is an archive's events.
 type archiveLog struct {
 	journal.Log
-	mu    sync.Mutex
-	size  ArchiveSize
-	saved ArchiveSize
+	mu     sync.Mutex
+	size   ArchiveSize
+	saved  ArchiveSize
+	newest newest
+}
+
+// newest are an archive's newest records by their hashes: a delivery that comes
+// again, for its process died before it was noted as done, or for an append had
+// no answer, is of an event that is there.
+type newest struct {
+	known map[[16]byte]bool
+	ring  []newestRecord // in their order, from at on
+	at    int
+}
+
+type newestRecord struct {
+	hash [16]byte
+	seq  journal.Seq
+}
+
+// newestEvents is more than are under way to an archive, or done and not noted
+// yet.
+const newestEvents = 4096
+
+func hashOf(data []byte) [16]byte {
+	sum := sha256.Sum256(data)
+	return [16]byte(sum[:16])
+}
+
+func (n *newest) add(hash [16]byte, seq journal.Seq) {
+	n.known[hash] = true
+	if len(n.ring) < newestEvents {
+		n.ring = append(n.ring, newestRecord{hash, seq})
+		return
+	}
+	delete(n.known, n.ring[n.at].hash)
+	n.ring[n.at] = newestRecord{hash, seq}
+	n.at = (n.at + 1) % len(n.ring)
+}
+
+// first is where to read from to know them again.
+func (n *newest) first() journal.Seq {
+	if len(n.ring) < newestEvents {
+		return 0
+	}
+	return n.ring[n.at].seq
 }
 
 func (a *archiveLogs) begin(j journal.Journal, term int64) {
@@ -68,7 +113,7 @@ func (a *archiveLogs) get(ctx context.Context, db *store.DB, id string) (*archiv
 	if err != nil {
 		return nil, err
 	}
-	l := &archiveLog{Log: log, size: ArchiveSize{ID: id}}
+	l := &archiveLog{Log: log, size: ArchiveSize{ID: id}, newest: newest{known: map[[16]byte]bool{}}}
 	db.View(func(r store.Reader) error {
 		if s, ok := ArchiveSizes.Get(r, id); ok {
 			l.size = s
@@ -76,14 +121,24 @@ func (a *archiveLogs) get(ctx context.Context, db *store.DB, id string) (*archiv
 		return nil
 	})
 	l.saved = l.size
-	for r, err := range log.Read(ctx, l.size.Next) {
+	for r, err := range log.Read(ctx, min(l.saved.Newest, l.saved.Next)) {
 		if err != nil {
 			return nil, err
 		}
-		l.size.add(r)
+		if r.Seq >= l.saved.Next {
+			l.size.add(r)
+		}
+		l.newest.add(hashOf(r.Data), r.Seq)
 	}
 	a.open[id] = l
 	return l, nil
+}
+
+// forget has an archive read anew, of which it is not known what was written.
+func (a *archiveLogs) forget(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.open, id)
 }
 
 func (s *ArchiveSize) add(r journal.Record) {
@@ -106,13 +161,30 @@ func (e *Engine) archiveEvent(ctx context.Context, lane string, ingested time.Ti
 		return err
 	}
 	data := envelope{ingested: ingested, event: event}.encode()
+	return l.put(ctx, data, func() { e.archives.forget(a.ID) })
+}
+
+// put appends an event, unless it is there; unknown is called when nobody knows
+// whether it is.
+func (l *archiveLog) put(ctx context.Context, data []byte, unknown func()) error {
+	hash := hashOf(data)
+	l.mu.Lock()
+	known := l.newest.known[hash]
+	l.mu.Unlock()
+	if known {
+		return nil
+	}
 	seq, err := l.Append(context.WithoutCancel(ctx), journal.Synced, data)
 	if err != nil {
+		if !errors.Is(err, journal.ErrFull) {
+			unknown()
+		}
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.size.add(journal.Record{Seq: seq, Data: data})
+	l.newest.add(hash, seq)
 	return nil
 }
 
@@ -196,6 +268,7 @@ func (e *Engine) tendArchive(ctx context.Context, a Archive, now time.Time) erro
 		}
 	}
 	l.mu.Lock()
+	l.size.Newest = l.newest.first()
 	size, saved := l.size, l.saved
 	l.saved = size
 	l.mu.Unlock()

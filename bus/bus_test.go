@@ -80,7 +80,13 @@ func start(t testing.TB, db *store.DB, j *mem.Journal, r *receiver) (*Engine, fu
 	return e, sync.OnceFunc(func() { cancel(); work.Wait(); e.Close() })
 }
 
-func put[T any](t testing.TB, db *store.DB, table *store.Table[T], rows ...T) {
+// fataler is a testing.TB, or a rapid.T.
+type fataler interface {
+	Helper()
+	Fatal(...any)
+}
+
+func put[T any](t fataler, db *store.DB, table *store.Table[T], rows ...T) {
 	t.Helper()
 	if err := db.Update(context.Background(), func(tx *store.Tx) error {
 		for _, r := range rows {

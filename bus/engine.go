@@ -76,6 +76,8 @@ type Engine struct {
 	tokens tokens
 	pacers pacers
 	stop   []func()
+	// backoff is delivery.Policy.Backoff of all targets: set by tests before Run.
+	backoff func(n int, chance float64) time.Duration
 
 	archives archiveLogs
 	counts   counts

@@ -68,6 +68,7 @@ func ruleKey(ruleARN string) (string, bool) {
 // policy is delivery.Config.Policy.
 func (e *Engine) policy(lane string) (delivery.Policy, bool) {
 	p := delivery.EventBridge
+	p.Backoff = e.backoff
 	if isArchive(lane) {
 		s, name, ok := parseArchiveARN(lane)
 		e.cfg.DB.View(func(r store.Reader) error { _, ok = Archives.Get(r, s.Key(name)); return nil })

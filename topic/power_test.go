@@ -9,27 +9,15 @@ import (
 	"time"
 
 	"github.com/dhowhq/dhow/journal"
-	"github.com/dhowhq/dhow/journal/faultfs"
-	"github.com/dhowhq/dhow/journal/pebble"
+	"github.com/dhowhq/dhow/journal/pebble/pebbletest"
 )
 
 // onDisk keeps the world's messages on a disk that loses power when the engine
 // dies.
 func (w *world) onDisk(seed uint64) {
-	fs := faultfs.New(seed)
-	open := func() *pebble.Journal {
-		j, err := pebble.Open("/journal", pebble.Options{FS: fs, SegmentBytes: 1 << 20})
-		must(w.t, err)
-		return j
-	}
-	j := open()
-	w.journal, w.reopen = j, func() journal.Journal {
-		fs = fs.PowerLoss()
-		j.Close()
-		j = open()
-		return j
-	}
-	w.t.Cleanup(func() { j.Close() })
+	d := pebbletest.New(w.t, seed)
+	w.journal, w.reopen = d.Journal(), d.PowerLoss
+	w.t.Cleanup(func() { d.Close() })
 }
 
 // TestPowerLoss cuts the power after publications that were acknowledged to a FIFO
