@@ -107,9 +107,9 @@ func (m mtarget) key() string { return m.rule + "|" + m.id }
 type mfate struct {
 	key      string
 	target   mtarget
+	replay   string
 	due      bool // it is to be there in the end
-	refused  bool
-	plan     int // attempts that fail; -1: it is refused for good
+	plan     int  // attempts that fail; -1: it is refused for good
 	attempts int
 	recent   int // since the last loss of power
 	deaths   int // before it
@@ -148,7 +148,7 @@ func (m *model) fate(target mtarget, id, replay string) *mfate {
 	key := target.key() + " " + id + " " + replay
 	f := m.fates[key]
 	if f == nil {
-		f = &mfate{key: key, target: target, plan: m.plans[id], deaths: m.born[id]}
+		f = &mfate{key: key, target: target, replay: replay, plan: m.plans[id], deaths: m.born[id]}
 		if replay != "" {
 			f.deaths = m.born[replay]
 		}
@@ -425,13 +425,14 @@ func (m *model) check() {
 			m.t.Errorf("%s is lost after %d attempts", f.key, f.attempts)
 		}
 		copies := 1 // that may have been enqueued
-		if f.target.bus != DefaultName {
-			copies += deaths
+		if f.target.bus != DefaultName || f.replay != "" {
+			copies += deaths // of the delivery to the bus, or of the replay's last batch
 		}
 		if n := f.taken + f.dead; n > copies*(1+deaths) {
 			m.t.Errorf("%s was taken %d times and %d times dead, with %d deaths", f.key, f.taken, f.dead, deaths)
 		}
-		if f.recent > copies*(1+f.target.retries+deaths) {
+		// A process that dies takes with it what its last milliseconds came to.
+		if f.recent > copies*(1+f.target.retries)*(1+deaths) {
 			m.t.Errorf("%s was tried %d times, with %d deaths", f.key, f.recent, deaths)
 		}
 	}

@@ -34,6 +34,7 @@ func (e *Engine) runReplays(ctx context.Context) {
 	running := map[string]bool{}
 	for ctx.Err() == nil {
 		var active []Replay
+		mu.Lock() // one that ends meanwhile is among those that run, or not active
 		e.cfg.DB.View(func(r store.Reader) error {
 			for rp := range Replays.By(r, "active", "1") {
 				active = append(active, rp)
@@ -41,13 +42,10 @@ func (e *Engine) runReplays(ctx context.Context) {
 			return nil
 		})
 		for _, r := range active {
-			mu.Lock()
-			known := running[r.Key()]
-			running[r.Key()] = true
-			mu.Unlock()
-			if known {
+			if running[r.Key()] {
 				continue
 			}
+			running[r.Key()] = true
 			work.Go(func() {
 				e.replay(ctx, r)
 				mu.Lock()
@@ -55,6 +53,7 @@ func (e *Engine) runReplays(ctx context.Context) {
 				delete(running, r.Key())
 			})
 		}
+		mu.Unlock()
 		select {
 		case <-ctx.Done():
 		case <-commits:

@@ -157,13 +157,13 @@ func (e *Engine) runReplays(ctx context.Context, r *reign) {
 	running := map[string]context.CancelFunc{} // by Replay.ID
 	for {
 		wanted := map[string]Subscription{}
+		mu.Lock() // one that ends meanwhile is among those that run, or not wanted
 		e.cfg.DB.View(func(rd store.Reader) error {
 			for s := range Subscriptions.By(rd, "replay", "1") {
 				wanted[s.Replay.ID] = s
 			}
 			return nil
 		})
-		mu.Lock()
 		for id, cancel := range running {
 			if _, ok := wanted[id]; !ok {
 				cancel()
@@ -197,7 +197,7 @@ func (e *Engine) runReplays(ctx context.Context, r *reign) {
 // replay carries one out, and again until it is through.
 func (e *Engine) replay(ctx context.Context, r *reign, s Subscription) {
 	for ctx.Err() == nil {
-		err := e.replayOnce(ctx, r, s)
+		err := e.replayOnce(ctx, r, &s)
 		if err == nil || ctx.Err() != nil {
 			return
 		}
@@ -215,10 +215,12 @@ const replaysAhead = 1000
 // savedEvery is after how many messages a replay notes where it is.
 const savedEvery = 500
 
-func (e *Engine) replayOnce(ctx context.Context, r *reign, s Subscription) error {
+// replayOnce goes on with a replay: from where its row says, or, after an error,
+// from where s says.
+func (e *Engine) replayOnce(ctx context.Context, r *reign, s *Subscription) error {
 	t, ok := e.routes.topic(s.Scope.Key(s.Topic))
 	if !ok || t.ID != s.TopicID {
-		return e.saveReplay(ctx, &s, ReplayFailed)
+		return e.saveReplay(ctx, s, ReplayFailed)
 	}
 	f, err := e.fifo(ctx, r, t.ID)
 	if err != nil {
@@ -226,24 +228,25 @@ func (e *Engine) replayOnce(ctx context.Context, r *reign, s Subscription) error
 	}
 	var now Subscription
 	e.cfg.DB.View(func(rd store.Reader) error { now, ok = Subscriptions.Get(rd, s.RowKey()); return nil })
-	if !ok || now.Replay.ID != s.Replay.ID {
+	if !ok || now.Replay.ID != s.Replay.ID || !now.Replaying() {
 		return nil
 	}
-	s = now
-	if err := e.saveReplay(ctx, &s, ReplayRunning); err != nil {
+	now.Replay.Next = max(now.Replay.Next, s.Replay.Next)
+	*s = now
+	if err := e.saveReplay(ctx, s, ReplayRunning); err != nil {
 		return err
 	}
-	if err := e.replayFrom(ctx, r, t, f, &s); err != nil {
+	if err := e.replayFrom(ctx, r, t, f, s); err != nil {
 		return err
 	}
 	// Nothing is published while the rest is read; from the end of the replay on
 	// new messages go to the subscription directly.
 	f.order.Lock()
 	defer f.order.Unlock()
-	if err := e.replayFrom(ctx, r, t, f, &s); err != nil {
+	if err := e.replayFrom(ctx, r, t, f, s); err != nil {
 		return err
 	}
-	return e.saveReplay(ctx, &s, ReplayCompleted)
+	return e.saveReplay(ctx, s, ReplayCompleted)
 }
 
 // replayFrom delivers what the archive holds from s.Replay.Next on.

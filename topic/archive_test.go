@@ -1,11 +1,14 @@
 package topic
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/dhowhq/dhow/journal"
+	"github.com/dhowhq/dhow/journal/journaltest"
 	"github.com/dhowhq/dhow/store"
 )
 
@@ -66,6 +69,66 @@ func TestReplayOfUnconfirmed(t *testing.T) {
 	w.replayed(waiting, ReplayCompleted)
 	w.settle()
 	if got := w.bodies(queueARN("waiting.fifo")); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestReplayIsOver has a replay that was found active begin after its end: what
+// was published since, and delivered, does not come again.
+func TestReplayIsOver(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	defer func() { w.stop() }()
+	top := w.topic("t.fifo", fifoTopic, func(t *Topic) { t.ArchiveDays = 7; t.Archived = time.Now().Truncate(time.Millisecond) })
+	w.publish(top, Message{Body: "old", Group: "g", Dedup: "old"})
+	s := w.subscribe(top, SQS, queueARN("q.fifo"), func(s *Subscription) {
+		s.Replay = Replay{ID: "r", From: time.Now().Add(-time.Hour), Status: ReplayPending}
+	})
+	w.replayed(s, ReplayCompleted)
+	w.publish(top, Message{Body: "new", Group: "g", Dedup: "new"})
+	r, err := w.e.current(t.Context())
+	must(t, err)
+	must(t, w.e.replayOnce(t.Context(), r, s))
+	w.settle()
+	if got := w.bodies(queueARN("q.fifo")); !slices.Equal(got, []string{"old", "new"}) {
+		t.Errorf("%v", got)
+	}
+}
+
+// fullAfter is a journal whose disk is full for one message, after some.
+type fullAfter struct {
+	journal.Journal
+	faults journaltest.Faults
+}
+
+func (j *fullAfter) Open(ctx context.Context, name string, term int64) (journal.Log, error) {
+	if name == "delivery/topics/messages" {
+		return j.faults.Over(j.Journal).Open(ctx, name, term)
+	}
+	return j.Journal.Open(ctx, name, term)
+}
+
+// TestReplayGoesOn has a replay meet a full disk: it goes on where it was, with
+// nothing coming again.
+func TestReplayGoesOn(t *testing.T) {
+	w := newWorld(t)
+	j := &fullAfter{Journal: w.journal}
+	w.journal = j
+	w.start()
+	defer func() { w.stop() }()
+	top := w.topic("t.fifo", fifoTopic, func(t *Topic) { t.ArchiveDays = 7; t.Archived = time.Now().Truncate(time.Millisecond) })
+	var want []string
+	for i := range 50 {
+		w.publish(top, Message{Body: fmt.Sprint(i), Group: "g", Dedup: fmt.Sprint(i)})
+		want = append(want, fmt.Sprint(i))
+	}
+	j.faults.Refuse(20, 1)
+	s := w.subscribe(top, SQS, queueARN("q.fifo"), func(s *Subscription) {
+		s.Replay = Replay{ID: "r", From: time.Now().Add(-time.Hour), Status: ReplayPending}
+	})
+	w.replayed(s, ReplayCompleted)
+	w.settle()
+	if got := w.bodies(queueARN("q.fifo")); !slices.Equal(got, want) {
 		t.Errorf("%v", got)
 	}
 }
