@@ -17,80 +17,10 @@ import (
 	"github.com/dhowhq/dhow/bus/delivery"
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/journal"
-	"github.com/dhowhq/dhow/journal/faultfs"
-	"github.com/dhowhq/dhow/journal/journaltest"
-	"github.com/dhowhq/dhow/journal/mem"
-	"github.com/dhowhq/dhow/journal/pebble/pebbletest"
+	"github.com/dhowhq/dhow/journal/disktest"
 	"github.com/dhowhq/dhow/store"
 	"github.com/dhowhq/dhow/store/storetest"
 )
-
-// disk is what outlives processes, and what goes wrong with it.
-type disk interface {
-	journal() journal.Journal
-	kill() journal.Journal
-	loss(t *rapid.T) journal.Journal
-	fail(t *rapid.T)
-	heal()
-}
-
-type memDisk struct {
-	j *mem.Journal
-	f journaltest.Faults
-}
-
-func (d *memDisk) journal() journal.Journal { return d.f.Over(d.j) }
-func (d *memDisk) heal()                    { d.f.Heal() }
-
-func (d *memDisk) kill() journal.Journal {
-	d.j = d.j.Reopen()
-	return d.journal()
-}
-
-func (d *memDisk) loss(t *rapid.T) journal.Journal {
-	d.j = d.j.PowerLoss(rapid.Float64Range(0, 1).Draw(t, "share"))
-	return d.journal()
-}
-
-func (d *memDisk) fail(t *rapid.T) {
-	how := rapid.SampledFrom([]func(int, int){d.f.Refuse, d.f.Forget, d.f.Forget, d.f.Hold}).Draw(t, "fault")
-	how(rapid.IntRange(0, 20).Draw(t, "after"), rapid.IntRange(1, 2).Draw(t, "changes"))
-}
-
-// fileDisk is a journal on a file system that fails.
-type fileDisk struct{ d *pebbletest.Disk }
-
-func (d fileDisk) journal() journal.Journal      { return d.d.Journal() }
-func (d fileDisk) kill() journal.Journal         { return d.d.Kill() }
-func (d fileDisk) loss(*rapid.T) journal.Journal { return d.d.PowerLoss() }
-
-func (d fileDisk) heal() {
-	d.d.FS.Inject(nil)
-	d.d.FS.Limit(0)
-}
-
-func (d fileDisk) fail(t *rapid.T) {
-	n := rapid.IntRange(0, 40).Draw(t, "after")
-	switch rapid.SampledFrom([]string{"full", "torn", "sync"}).Draw(t, "fault") {
-	case "full":
-		d.d.FS.Limit(d.d.FS.Used() + int64(n)*100)
-	case "torn":
-		d.d.FS.StopAfter(n)
-	case "sync":
-		var mu sync.Mutex
-		d.d.FS.Inject(func(op faultfs.Op) error {
-			mu.Lock()
-			defer mu.Unlock()
-			if op.Kind != faultfs.Sync {
-				return nil
-			}
-			if n--; n < 0 {
-				return faultfs.ErrIO
-			}
-			return nil
-		})
-	}
-}
 
 // mtarget is a target as the model knows it.
 type mtarget struct {
@@ -121,7 +51,7 @@ type mfate struct {
 type model struct {
 	t       *rapid.T
 	db      *store.DB
-	d       disk
+	d       disktest.Disk
 	scope   cluster.Scope
 	e       *Engine
 	seen    *delivery.Engine // of the term that was seen last
@@ -273,14 +203,14 @@ func (m *model) died() {
 
 func (m *model) kill() {
 	m.died()
-	j := m.d.kill() // before the engine's end, so that it writes nothing more
+	j := m.d.Kill() // before the engine's end, so that it writes nothing more
 	m.stop()
 	m.start(j)
 }
 
-func (m *model) lose(t *rapid.T) {
+func (m *model) lose(*rapid.T) {
 	m.died()
-	j := m.d.loss(t)
+	j := m.d.PowerLoss()
 	m.stop()
 	m.mu.Lock()
 	for _, f := range m.fates {
@@ -452,31 +382,28 @@ func (m *model) check() {
 // is dead as the target's policy says; it is in the archive once, and replays
 // bring all that was there.
 func TestModel(t *testing.T) {
-	t.Run("mem", func(t *testing.T) {
-		testModel(t, 2, func(*rapid.T) (disk, func()) { return &memDisk{j: mem.New()}, func() {} })
+	t.Run("memory", func(t *testing.T) {
+		testModel(t, 2, func(_ *rapid.T, seed uint64) disktest.Disk { return disktest.Memory(seed) })
 	})
-	t.Run("pebble", func(t *testing.T) {
-		testModel(t, 4, func(t *rapid.T) (disk, func()) {
-			d := pebbletest.New(t, rapid.Uint64().Draw(t, "seed"))
-			return fileDisk{d}, func() { d.Close() }
-		})
+	t.Run("files", func(t *testing.T) {
+		testModel(t, 4, func(t *rapid.T, seed uint64) disktest.Disk { return disktest.Files(t, seed) })
 	})
 }
 
 // testModel runs the property; one in rare of its cases.
-func testModel(t *testing.T, rare int, make func(*rapid.T) (disk, func())) {
+func testModel(t *testing.T, rare int, make func(*rapid.T, uint64) disktest.Disk) {
 	db := storetest.Open(t)
 	cases := 0
 	rapid.Check(t, func(t *rapid.T) {
 		if cases++; cases%rare != 0 {
 			return
 		}
-		d, done := make(t)
-		defer done()
+		d := make(t, rapid.Uint64().Draw(t, "seed"))
+		defer d.Close()
 		m := &model{t: t, db: db, d: d, scope: cluster.Scope{Account: fmt.Sprintf("%012d", cases), Region: "eu-west-1"}, targets: map[string]mtarget{},
 			plans: map[string]int{}, kinds: map[string]string{}, born: map[string]int{}, fates: map[string]*mfate{}, acked: map[string]bool{}, no: map[string]bool{}}
 		m.rules(t)
-		m.start(d.journal())
+		m.start(d.Journal())
 		defer func() {
 			m.stop()
 			for _, clear := range []func(context.Context, *store.DB, string) error{Rules.Clear, Archives.Clear, Buses.Clear, Replays.Clear} {
@@ -493,14 +420,14 @@ func testModel(t *testing.T, rare int, make func(*rapid.T) (disk, func())) {
 				defer m.mu.Unlock()
 				m.down = !m.down
 			},
-			"fault":  d.fail,
-			"heal":   func(*rapid.T) { d.heal() },
+			"fault":  d.Fail,
+			"heal":   func(*rapid.T) { d.Heal() },
 			"kill":   func(*rapid.T) { m.kill() },
 			"lose":   m.lose,
 			"replay": m.replay,
 			"wait":   func(*rapid.T) { time.Sleep(time.Millisecond) },
 		})
-		d.heal()
+		d.Heal()
 		m.mu.Lock()
 		m.down = false
 		m.mu.Unlock()

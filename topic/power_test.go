@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"github.com/dhowhq/dhow/journal"
-	"github.com/dhowhq/dhow/journal/pebble/pebbletest"
+	"github.com/dhowhq/dhow/journal/disktest"
 )
 
 // onDisk keeps the world's messages on a disk that loses power when the engine
 // dies.
 func (w *world) onDisk(seed uint64) {
-	d := pebbletest.New(w.t, seed)
+	d := disktest.Files(w.t, seed)
 	w.journal, w.reopen = d.Journal(), d.PowerLoss
 	w.t.Cleanup(func() { d.Close() })
 }
