@@ -44,6 +44,7 @@ type Engine struct {
 	endOnce sync.Once
 
 	tasks chan struct{} // capacity one: look at the move tasks
+	lost  lost
 	work  sync.WaitGroup
 }
 
@@ -62,7 +63,7 @@ func New(c Config) *Engine {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	return &Engine{cfg: c, log: c.Log, rows: table{c.DB}, leading: make(chan struct{}), states: map[string]*opening{}, ending: make(chan struct{}), tasks: make(chan struct{}, 1)}
+	return &Engine{cfg: c, log: c.Log, rows: table{c.DB}, leading: make(chan struct{}), states: map[string]*opening{}, ending: make(chan struct{}), tasks: make(chan struct{}, 1), lost: newLost()}
 }
 
 // EndWaits answers the receivers that wait, with nothing, and lets no other wait
@@ -79,6 +80,7 @@ func (e *Engine) lead(ctx context.Context) {
 	e.work.Go(func() { e.dropOrphans(ctx) })
 	e.work.Go(func() { e.warmUp(ctx) })
 	e.work.Go(func() { e.moveTasks(ctx) })
+	e.work.Go(func() { e.reopen(ctx) })
 	e.maintain(ctx)
 	e.work.Wait()
 	e.abdicate()
@@ -396,6 +398,7 @@ func (e *Engine) load(q *Queue, term int64) (*state, error) {
 		defer e.mu.Unlock()
 		if o := e.states[s.id]; o != nil && o.st == s {
 			delete(e.states, s.id)
+			e.lost.add(s.id)
 		}
 	}
 	if err := s.load(ctx); err != nil {

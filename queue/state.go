@@ -43,7 +43,8 @@ type state struct {
 	timer    *time.Timer
 	timerAt  int64
 	failed   error
-	deadFrom int64 // the dead-letter queue failed: none is used before
+	ended    chan struct{} // closed when failed is set
+	deadFrom int64         // the dead-letter queue failed: none is used before
 	work     sync.WaitGroup
 	writes   sync.WaitGroup // to the journal, under way
 	shelf    shelf
@@ -70,7 +71,7 @@ func newState(d *Definition, log *slog.Logger) (*state, error) {
 		return nil, fmt.Errorf("queue: the key of %s: %w", d.ARN(), err)
 	}
 	return &state{id: d.ID, seal: seal, handles: newHandles(d.ID, d.Key), log: log, gone: func(*state) {},
-		index: newIndex(d.FIFO), moving: map[uint64]string{}, origins: map[key]int64{}, pointed: millis()}, nil
+		index: newIndex(d.FIFO), moving: map[uint64]string{}, origins: map[key]int64{}, ended: make(chan struct{}), pointed: millis()}, nil
 }
 
 func millis() int64 { return time.Now().UnixMilli() }
@@ -79,6 +80,7 @@ func millis() int64 { return time.Now().UnixMilli() }
 func (s *state) fail(err error) error {
 	if s.failed == nil {
 		s.failed = err
+		close(s.ended)
 		for _, w := range s.waiting.all() {
 			w.end(err)
 		}

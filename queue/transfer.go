@@ -279,7 +279,8 @@ func origin(d *Definition, seq uint64) key {
 }
 
 // resume ends moves whose intents are on disk: all that were under way when the
-// state was loaded, or some of which nobody knows how far they came.
+// state was loaded, or some of which nobody knows how far they came. It stops with
+// the state, and with ctx.
 func (s *state) resume(ctx context.Context, d *Definition, seqs []uint64) {
 	s.mu.Lock()
 	by := map[string][]uint64{}
@@ -303,7 +304,12 @@ func (s *state) resume(ctx context.Context, d *Definition, seqs []uint64) {
 				s.stay(ctx, seqs)
 				break
 			}
-			time.Sleep(time.Second)
+			select {
+			case <-s.ended:
+			case <-ctx.Done():
+				return
+			case <-time.After(time.Second):
+			}
 		}
 	}
 }
