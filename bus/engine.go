@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -14,13 +13,15 @@ import (
 
 	"github.com/dhowhq/dhow/bus/delivery"
 	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/internal/fault"
 	"github.com/dhowhq/dhow/journal"
 	"github.com/dhowhq/dhow/store"
 )
 
 // ErrUnavailable is the answer while no process, or another one, leads the
 // engine.
-var ErrUnavailable = errors.New("bus: the engine does not lead yet")
+var ErrUnavailable = fault.Ours("bus: the engine does not lead yet",
+	"No process takes events at the moment. Try again.")
 
 // patience is how long a call waits for this process to lead.
 const patience = 10 * time.Second

@@ -16,6 +16,8 @@ import (
 	"context"
 	"errors"
 	"iter"
+
+	"github.com/dhowhq/dhow/internal/fault"
 )
 
 var (
@@ -36,7 +38,8 @@ var (
 	// safe, and writes succeed again once there is room. Of what makes room
 	// (Drop, Delete, Trim, and appends with MakesRoom) it is the answer only
 	// when the reserve that is kept for them is used up too.
-	ErrFull = errors.New("journal: no space left")
+	ErrFull = fault.Ours("journal: no space left",
+		"The disk of the message journal is full: nothing was written. Make room; what was acknowledged before is kept.")
 
 	// ErrUnknown is Append's answer when it cannot say whether the records were
 	// written: its context ended meanwhile, or the connection broke. The owner

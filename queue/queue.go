@@ -17,6 +17,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/dhowhq/dhow/internal/fault"
 )
 
 // Message is what a sender gives.
@@ -108,7 +110,7 @@ var (
 	ErrExists       = errors.New("queue: the name is taken")
 	ErrRecent       = errors.New("queue: a queue of this name was deleted less than 60 seconds ago")
 	ErrPurging      = errors.New("queue: purged less than 60 seconds ago")
-	ErrUnavailable  = errors.New("queue: this process does not own the queues at present")
+	ErrUnavailable  = fault.Ours("queue: this process does not own the queues at present", "The queue is not available at the moment. Try again.")
 	ErrOverLimit    = errors.New("queue: too many messages are in flight")
 	ErrTooLarge     = errors.New("queue: the message is larger than the queue takes")
 	ErrEmpty        = errors.New("queue: the message has no body")

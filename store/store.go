@@ -29,19 +29,9 @@ import (
 	"sync/atomic"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/dhowhq/dhow/internal/fault"
 )
-
-// public is an error that callers of the API are told of, in words of their own.
-type public struct {
-	text     string
-	fault    bool
-	sentence string
-}
-
-func (e public) Error() string { return e.text }
-
-// Public is what the API's edge asks for.
-func (e public) Public() (sentence string, fault bool) { return e.sentence, e.fault }
 
 var (
 	// ErrConflict is what Update returns when it lost against other writers
@@ -55,13 +45,13 @@ var (
 	// ErrFull is what Update returns while the disk or etcd's space quota is
 	// full. Nothing was written; what was acknowledged before is safe. Updates
 	// succeed again once there is room.
-	ErrFull error = public{"store: no space left", true,
-		"dhow can write nothing: no space is left on its disk, or in its quota. Free some; what was acknowledged before is kept."}
+	ErrFull = fault.Ours("store: no space left",
+		"dhow can write nothing: no space is left on its disk, or in its quota. Free some; what was acknowledged before is kept.")
 
 	// ErrTooBig is what Update returns for a transaction of more than 100 rows
 	// or 1 MiB.
-	ErrTooBig error = public{"store: transaction is too big", false,
-		"The request is too large: what it says, or changes, takes more than 1 MiB or 100 rows at once."}
+	ErrTooBig = fault.Theirs("store: transaction is too big",
+		"The request is too large: what it says, or changes, takes more than 1 MiB or 100 rows at once.")
 
 	// ErrClosed is what Update and Lead return after Close.
 	ErrClosed = errors.New("store: closed")

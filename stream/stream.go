@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/dhowhq/dhow/cluster"
+	"github.com/dhowhq/dhow/internal/fault"
 	"github.com/dhowhq/dhow/journal"
 	"github.com/dhowhq/dhow/store"
 )
@@ -127,7 +128,7 @@ func refuse(k Kind, format string, args ...any) error {
 
 // ErrNoOwner is the answer to calls for records while no process, or another
 // one, owns the logs.
-var ErrNoOwner = errors.New("stream: this process does not own the shards")
+var ErrNoOwner = fault.Ours("stream: this process does not own the shards", "No process owns the shards at the moment. Try again.")
 
 // ownerWait is how long a call waits for the lease: a start takes less.
 const ownerWait = 5 * time.Second

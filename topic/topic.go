@@ -17,13 +17,14 @@ import (
 
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/internal/arn"
+	"github.com/dhowhq/dhow/internal/fault"
 	"github.com/dhowhq/dhow/store"
 )
 
 // Errors of the engine.
 var (
 	ErrNoTopic     = errors.New("topic: the topic does not exist")
-	ErrUnavailable = errors.New("topic: this process does not carry messages at present")
+	ErrUnavailable = fault.Ours("topic: this process does not carry messages at present", "No process carries messages of topics at the moment. Try again.")
 	ErrNoEndpoint  = errors.New("topic: the platform endpoint does not exist")
 	ErrDisabled    = errors.New("topic: the platform endpoint is disabled")
 	ErrTooLong     = errors.New("topic: the message is larger than 256 KiB")

@@ -138,6 +138,9 @@ func (x *exchange) publicFault(m *model.Model, err error, public Public) *fault 
 	}
 	x.s.log.Warn("a call failed", "service", x.call.Service, "operation", x.call.Operation, "request", x.call.RequestID, "err", err)
 	f := internalFault(m)
+	if f.shape == nil { // AWS's common errors have a name for it
+		f.code, f.name = "ServiceUnavailable", "ServiceUnavailable"
+	}
 	f.message, f.status = sentence, http.StatusServiceUnavailable
 	return f
 }

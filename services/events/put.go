@@ -63,9 +63,6 @@ func (a *API) PutEvents(ctx context.Context, in *eventbridge.PutEventsInput) (*e
 		}
 	}
 	if err := a.engine.Put(ctx, events...); err != nil {
-		if errors.Is(err, bus.ErrUnavailable) {
-			return nil, &types.InternalException{Message: ptr("The events' owner is not elected yet. Try again.")}
-		}
 		return nil, err
 	}
 	return out, nil

@@ -11,7 +11,6 @@ import (
 	"github.com/dhowhq/dhow/contract/broker"
 	"github.com/dhowhq/dhow/internal/arn"
 	"github.com/dhowhq/dhow/internal/awsapi"
-	"github.com/dhowhq/dhow/journal"
 	"github.com/dhowhq/dhow/store"
 	"github.com/dhowhq/dhow/stream"
 )
@@ -114,8 +113,6 @@ func wrap(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, journal.ErrFull), errors.Is(err, store.ErrFull):
-		return &types.InternalFailureException{Message: ptr("The disk, or the quota of the records' store, is full. Nothing was written; make room and try again.")}
 	case !errors.As(err, &e):
 		return err
 	}

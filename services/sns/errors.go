@@ -8,7 +8,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns/types"
 
 	"github.com/dhowhq/dhow/internal/awsapi"
-	"github.com/dhowhq/dhow/journal"
 	"github.com/dhowhq/dhow/store"
 	"github.com/dhowhq/dhow/topic"
 )
@@ -66,10 +65,6 @@ func wrap(err error) error {
 		return invalid("TargetArn Reason: No endpoint found for the target arn specified")
 	case errors.Is(err, topic.ErrDisabled):
 		return &types.EndpointDisabledException{Message: ptr("Endpoint is disabled")}
-	case errors.Is(err, topic.ErrUnavailable):
-		return &awsapi.Error{Code: "ServiceUnavailable", Status: 503, Message: "No process carries messages of topics at the moment. Try again."}
-	case errors.Is(err, journal.ErrFull):
-		return &awsapi.Error{Code: "ServiceUnavailable", Status: 503, Message: "The disk of the message journal is full. Nothing was written."}
 	}
 	return err
 }

@@ -43,6 +43,11 @@ func checkBatch[E any](kind string, entries []E, id func(*E) *string) error {
 func failed(id *string, err error) types.BatchResultErrorEntry {
 	e := types.BatchResultErrorEntry{Id: id, Code: ptr("InternalError"), Message: ptr("The request failed for a reason that is not yours. Try again.")}
 	var own *awsapi.Error
+	var public awsapi.Public
+	if errors.As(err, &public) {
+		said, _ := public.Public()
+		e.Message = &said
+	}
 	if errors.As(err, &own) {
 		e.Code, e.Message, e.SenderFault = ptr(own.Code), &own.Message, own.Status < 500
 		if code := queryCodes[own.Code]; code != "" {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/dhowhq/dhow/internal/awsapi"
-	"github.com/dhowhq/dhow/journal"
 	"github.com/dhowhq/dhow/queue"
 )
 
@@ -57,10 +56,6 @@ func wrap(err error) error {
 		return fault("OverLimit", 403, "Too many messages in flight: the limit is %d. Delete messages or let their visibility timeouts end.", queue.MaxInFlight)
 	case errors.Is(err, queue.ErrRecent):
 		return fault("QueueDeletedRecently", 400, "You must wait 60 seconds after deleting a queue before you can create another with the same name.")
-	case errors.Is(err, queue.ErrUnavailable):
-		return fault("ServiceUnavailable", 503, "The queue is not available at the moment: %v. Try again.", err)
-	case errors.Is(err, journal.ErrFull):
-		return fault("ServiceUnavailable", 503, "The disk of the message journal is full. Nothing was written.")
 	}
 	return err
 }
