@@ -213,12 +213,24 @@ type Event struct {
 // Put puts events on their buses. It returns when what rules and archives get of
 // them is durable.
 func (e *Engine) Put(ctx context.Context, events ...Event) error {
-	var items []delivery.Item
+	items, err := e.items(events)
+	if err != nil || len(items) == 0 {
+		return err
+	}
+	d, err := e.delivery(ctx)
+	if err != nil {
+		return err
+	}
+	return d.Enqueue(ctx, items...)
+}
+
+// items are what rules and archives get of events.
+func (e *Engine) items(events []Event) (items []delivery.Item, err error) {
 	for _, ev := range events {
 		e.counts.events.Add(1)
 		lanes, err := e.routes.lanes(ev)
 		if err != nil {
-			return fmt.Errorf("event: %w", err)
+			return nil, fmt.Errorf("event: %w", err)
 		}
 		if len(lanes) == 0 {
 			e.counts.unmatched.Add(1)
@@ -227,12 +239,5 @@ func (e *Engine) Put(ctx context.Context, events ...Event) error {
 		e.counts.matched.Add(1)
 		items = append(items, delivery.Item{Lanes: lanes, Body: envelope{ev.Ingested, ev.Hops, ev.Trace, ev.JSON}.encode()})
 	}
-	if len(items) == 0 {
-		return nil
-	}
-	d, err := e.delivery(ctx)
-	if err != nil {
-		return err
-	}
-	return d.Enqueue(ctx, items...)
+	return items, nil
 }

@@ -13,9 +13,13 @@ import (
 	"github.com/dhowhq/dhow/store"
 )
 
-// replayBatch is how many events of a replay are put at a time; a replay that is
-// cut short begins again with its last batch.
-const replayBatch = 100
+// replayBatch is how many events of a replay are put at a time, and
+// replayBatchBytes how large they may be together: with the mark behind them they
+// are one append, unless very many rules match them.
+const (
+	replayBatch      = 100
+	replayBatchBytes = 1 << 20
+)
 
 // lateBy bounds how late an event comes into its archive, and so, how far behind
 // events that were taken after it: it is tried for a day.
@@ -122,6 +126,9 @@ func (e *Engine) replayEvents(ctx context.Context, r Replay) error {
 	if err != nil {
 		return err
 	}
+	if err := e.marked(ctx, r); err != nil {
+		return err
+	}
 	if err := e.updateReplay(ctx, r, func(now *Replay) {
 		if now.State == types.ReplayStateStarting {
 			now.State = types.ReplayStateRunning
@@ -135,19 +142,22 @@ func (e *Engine) replayEvents(ctx context.Context, r Replay) error {
 	}
 	var batch []Event
 	var last time.Time
+	size := 0
 	flush := func(next journal.Seq) error {
-		if err := e.Put(ctx, batch...); err != nil {
+		if err := e.putMarked(ctx, r, mark{r.StartedAt, next, last}, batch); err != nil {
 			return err
 		}
-		batch = nil
-		cancelled := false
-		err := e.updateReplay(ctx, r, func(now *Replay) {
-			cancelled = now.State == types.ReplayStateCancelling
-			now.Reached, now.LastEvent = uint64(next), last
-		})
-		if err == nil && cancelled {
-			err = errCancelled
+		batch, size = nil, 0
+		if err := e.marked(ctx, r); err != nil {
+			return err
 		}
+		err := errCancelled // where it is gone
+		e.cfg.DB.View(func(rd store.Reader) error {
+			if now, ok := Replays.Get(rd, r.Key()); ok && now.State != types.ReplayStateCancelling {
+				err = nil
+			}
+			return nil
+		})
 		return err
 	}
 	next := journal.Seq(r.Reached)
@@ -167,13 +177,14 @@ func (e *Engine) replayEvents(ctx context.Context, r Replay) error {
 		if at.Before(r.From) || !at.Before(r.To) {
 			continue
 		}
-		last = at
-		batch = append(batch, Event{Bus: r.Scope, Name: r.Bus, JSON: withReplay(v.event, r.Name), Ingested: now(), Replay: r.ARN(), Only: r.FilterARNs})
-		if len(batch) == replayBatch {
-			if err := flush(next); err != nil {
+		if size += len(v.event); len(batch) == replayBatch || len(batch) > 0 && size > replayBatchBytes {
+			if err := flush(rec.Seq); err != nil {
 				return err
 			}
+			size = len(v.event)
 		}
+		last = at
+		batch = append(batch, Event{Bus: r.Scope, Name: r.Bus, JSON: withReplay(v.event, r.Name), Ingested: now(), Replay: r.ARN(), Only: r.FilterARNs})
 	}
 	if len(batch) > 0 {
 		return flush(next)

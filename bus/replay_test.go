@@ -2,15 +2,17 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
 	"github.com/dhowhq/dhow/journal"
+	"github.com/dhowhq/dhow/journal/journaltest"
 	"github.com/dhowhq/dhow/journal/mem"
 	"github.com/dhowhq/dhow/store"
 	"github.com/dhowhq/dhow/store/storetest"
@@ -73,40 +75,26 @@ func TestReplayOutOfOrder(t *testing.T) {
 	}
 }
 
-// fullJournal is a journal whose disk is full, for deliveries, as often as left
-// says.
-type fullJournal struct {
+// faultyDeliveries is a journal with faults, of deliveries alone.
+type faultyDeliveries struct {
 	journal.Journal
-	left atomic.Int32
+	faults journaltest.Faults
 }
 
-type fullLog struct {
-	journal.Log
-	j *fullJournal
-}
-
-func (j *fullJournal) Open(ctx context.Context, name string, term int64) (journal.Log, error) {
-	l, err := j.Journal.Open(ctx, name, term)
+func (j *faultyDeliveries) Open(ctx context.Context, name string, term int64) (journal.Log, error) {
 	if name == "delivery/events/messages" {
-		l = &fullLog{l, j}
+		return j.faults.Over(j.Journal).Open(ctx, name, term)
 	}
-	return l, err
-}
-
-func (l *fullLog) Append(ctx context.Context, d journal.Durability, records ...[]byte) (journal.Seq, error) {
-	if l.j.left.Add(-1) >= 0 {
-		return 0, journal.ErrFull
-	}
-	return l.Log.Append(ctx, d, records...)
+	return j.Journal.Open(ctx, name, term)
 }
 
 // TestReplayOnFullDisk lets a replay wait for room rather than fail.
 func TestReplayOnFullDisk(t *testing.T) {
-	db, j, r := storetest.Open(t), &fullJournal{Journal: mem.New()}, newReceiver()
+	db, j, r := storetest.Open(t), &faultyDeliveries{Journal: mem.New()}, newReceiver()
 	a := archived(t, db, j, 1000, 1001)
 	put(t, db, Rules, rule("r"))
 	put(t, db, Replays, Replay{Scope: here, Name: "p", Archive: "a", ArchiveID: a.ID, Bus: DefaultName, State: types.ReplayStateStarting, From: time.Unix(1000, 0), To: time.Unix(1010, 0)})
-	j.left.Store(1)
+	j.faults.Refuse(0, 1)
 	e, err := New(Config{DB: db, Journal: j, Targets: map[string]Target{"sqs": r}})
 	if err != nil {
 		t.Fatal(err)
@@ -121,4 +109,39 @@ func TestReplayOnFullDisk(t *testing.T) {
 		t.Fatalf("the replay is %s: %s", p.State, p.Reason)
 	}
 	r.wait(t, 2)
+}
+
+// TestReplayCutShort has a replay cut short when a batch of it is written and nobody
+// knows: it goes on behind that batch.
+func TestReplayCutShort(t *testing.T) {
+	db, j, r := storetest.Open(t), &faultyDeliveries{Journal: mem.New()}, newReceiver()
+	a := archived(t, db, j, slices.Repeat([]int64{1000}, 3*replayBatch)...)
+	put(t, db, Rules, rule("r"))
+	put(t, db, Replays, Replay{Scope: here, Name: "p", Archive: "a", ArchiveID: a.ID, Bus: DefaultName, State: types.ReplayStateStarting, StartedAt: time.Now(), From: time.Unix(1000, 0), To: time.Unix(1010, 0)})
+	j.faults.Forget(1, 1)
+	r.fail = errors.New("not before the end of the replay")
+	e, err := New(Config{DB: db, Journal: j, Targets: map[string]Target{"sqs": r}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	e.backoff = func(int, float64) time.Duration { return 100 * time.Millisecond }
+	ctx, cancel := context.WithCancel(t.Context())
+	var work sync.WaitGroup
+	work.Go(func() { e.Run(ctx) })
+	defer work.Wait()
+	defer cancel()
+	if p := ended(t, db); p.State != types.ReplayStateCompleted || !p.LastEvent.Equal(time.Unix(1000, 0)) {
+		t.Fatalf("the replay is %s: %s, of %v", p.State, p.Reason, p.LastEvent)
+	}
+	r.mu.Lock()
+	r.fail = nil
+	r.mu.Unlock()
+	r.wait(t, 3*replayBatch)
+	for end := time.Now().Add(10 * time.Second); e.Stats().Delivery.Waiting > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	if got := r.wait(t, 0); len(got) != 3*replayBatch {
+		t.Errorf("%d events came of %d", len(got), 3*replayBatch)
+	}
 }

@@ -61,7 +61,6 @@ type subscriber struct {
 	kind     string // that its filter lets through, "" for all
 	dead     string // ARN of its dead-letter queue
 	replays  bool
-	since    int // publications before it, but for those of a replay
 	got      []QueueMessage
 	buried   map[string]int
 	attempts map[string]int
