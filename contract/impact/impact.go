@@ -50,7 +50,7 @@ func (*Engine) Read(d types.TaskDefinition) error {
 	return err
 }
 
-// maxReasons bounds how many conflicts a refusal tells.
+// maxReasons bounds how much of what speaks against a deployment a refusal tells.
 const maxReasons = 5
 
 // Deploy lists, in sentences, all that speaks against service s running
@@ -85,16 +85,13 @@ func (e *Engine) Deploy(tx *store.Tx, s cluster.Service, d cluster.TaskDefinitio
 		next.Uses = append(next.Uses, use)
 		wanted[k.Name()] = true
 	}
+	missed := len(reasons)
 	running, err := c.running(tx, func(k Contract) bool { return wanted[k.Name()] })
 	if err != nil {
 		return nil, err
 	}
 	conflicts := Plan(next, running)
-	for i, x := range conflicts {
-		if i == maxReasons {
-			reasons = append(reasons, fmt.Sprintf("And %d more.", len(conflicts)-i))
-			break
-		}
+	for _, x := range conflicts[:min(len(conflicts), maxReasons)] {
 		k, err := c.of(x.Wrote.Contract)
 		if err != nil {
 			return nil, err
@@ -104,6 +101,10 @@ func (e *Engine) Deploy(tx *store.Tx, s cluster.Service, d cluster.TaskDefinitio
 			return nil, err
 		}
 		reasons = append(reasons, x.Explain(releases))
+	}
+	all := missed + len(conflicts)
+	if reasons = reasons[:min(len(reasons), maxReasons)]; all > maxReasons {
+		reasons = append(reasons, fmt.Sprintf("And %d more.", all-maxReasons))
 	}
 	return reasons, nil
 }
@@ -240,26 +241,14 @@ func (k *known) pick(c Contract, registered time.Time) (best *registry.Version) 
 	return best
 }
 
-// running lists the revisions that services of the scope run and that use what
-// is wanted.
+// running lists the revisions of the scope that run and use what is wanted.
 func (c catalog) running(r store.Reader, wanted func(Contract) bool) (list []User, err error) {
-	for s := range cluster.Services.List(r, c.scope.Prefix()) {
-		if s.Status != "ACTIVE" {
-			continue
+	for u, d := range revisions(r, c.scope) {
+		if u.Uses, err = c.uses(d, wanted); err != nil {
+			return nil, err
 		}
-		seen := map[string]bool{}
-		for _, dep := range s.Deployments {
-			key := cluster.TaskDefinitionKey(s.Scope, dep.Family, dep.Revision)
-			if d, ok := cluster.TaskDefinitions.Get(r, key); ok && !seen[key] {
-				seen[key] = true
-				u := User{Service: s.Name, Cluster: s.Cluster, Family: d.Family, Revision: d.Revision, Desired: s.DesiredCount, Deployment: dep.Status}
-				if u.Uses, err = c.uses(d, wanted); err != nil {
-					return nil, err
-				}
-				if len(u.Uses) > 0 {
-					list = append(list, u)
-				}
-			}
+		if len(u.Uses) > 0 {
+			list = append(list, u)
 		}
 	}
 	return list, nil
@@ -289,11 +278,12 @@ type Impact struct {
 	Users  []Row  // producers first, by cluster and service
 }
 
-// Row is one use by one revision of a service.
+// Row is one use by one revision that runs.
 type Row struct {
-	Service, Cluster, TaskDefinition string // the last as FAMILY:REVISION
-	Deployment                       string // PRIMARY, or ACTIVE of one that a rollout replaces
+	Service, Cluster, TaskDefinition string // the last as FAMILY:REVISION; Service "": tasks that belong to none
+	Deployment                       string // PRIMARY, ACTIVE of one that a rollout replaces, STABLE of one that it goes back to if it fails; "" of tasks
 	DesiredCount                     int32
+	Tasks                            int      `json:",omitempty"` // that belong to no service
 	Use                              string   // produces or consumes
 	Declared                         string   // the version or range
 	Version                          string   // what it writes or reads with; "" where the registry has none
@@ -343,7 +333,7 @@ func (e *Engine) Of(s cluster.Scope, reg, schema string) (out Impact, err error)
 func row(u User, use Use, k *known, latest *Release, all []Release) Row {
 	out := Row{
 		Service: u.Service, Cluster: u.Cluster, TaskDefinition: fmt.Sprintf("%s:%d", u.Family, u.Revision),
-		Deployment: u.Deployment, DesiredCount: u.Desired, Use: use.verb(), Declared: cmp.Or(use.Declared, "*"),
+		Deployment: u.Deployment, DesiredCount: u.Desired, Tasks: u.Tasks, Use: use.verb(), Declared: cmp.Or(use.Declared, "*"),
 	}
 	out.Now, _ = contract.Latest(use.Range, k.labels())
 	if use.With == nil {
