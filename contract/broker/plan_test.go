@@ -41,6 +41,9 @@ func TestChange(t *testing.T) {
 	if v := f.check(at(), binaryBody(f.glue(1, datum11))); v.Err == nil || !strings.Contains(v.Err.Error(), "names schema shop/order, which was deleted") {
 		t.Errorf("the schema was deleted: %v", v.Err)
 	}
+	if v := f.check(queue(SchemaTag, "shop/order@1", ModeTag, "observe"), binaryBody(f.glue(1, datum11))); v.Err != nil {
+		t.Errorf("the schema was deleted, and a queue that only observes: %v", v.Err)
+	}
 	f.must(f.registry.Sweep(f.ctx))
 	f.schema("order", order10)
 	if v := f.check(at(), binaryBody(f.glue(3, datum10))); v.Err != nil {
