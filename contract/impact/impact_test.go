@@ -357,7 +357,7 @@ func TestRollback(t *testing.T) {
 	s.Stable = &cluster.Deployment{Status: "PRIMARY", Family: one.Family, Revision: one.Revision}
 	f.put(s)
 	f.want("a reader of the new alone", f.deploy("reader", reader), "1.0.0, which service writer (cluster prod, w:1, which its rollout goes back to if it fails) writes",
-		"Wait until the rollout of writer is complete.")
+		"Wait until the rollout of writer is complete, or deploy it anew")
 	s.Stable = &s.Deployments[0]
 	f.put(s)
 	f.want("a reader after the rollout", f.deploy("reader", reader))

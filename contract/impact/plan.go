@@ -151,8 +151,11 @@ func (c Conflict) remedy(all []Release) string {
 		other, none, which = c.Reader, "No version that is registered reads it.", "reads it"
 		fits = func(r *Release) bool { return len(r.reads(c.Wrote.With)) == 0 }
 	}
-	if other.Deployment == "ACTIVE" || other.Deployment == "STABLE" {
+	switch other.Deployment {
+	case "ACTIVE":
 		return fmt.Sprintf("Wait until the rollout of %s is complete.", other.Service)
+	case "STABLE":
+		return fmt.Sprintf("Wait until the rollout of %s is complete, or deploy it anew where that has failed.", other.Service)
 	}
 	found := newest(all, fits)
 	switch {

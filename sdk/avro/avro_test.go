@@ -1,6 +1,7 @@
 package avro
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -396,6 +397,36 @@ func TestTakenByRegistry(t *testing.T) {
 	v := must(NewVersion("a/b", "1.0.0", record(`{"name":"bad","type":`+decimal+`}},{"name":"good","type":`+decimal+`,"precision":4,"scale":2}}`)))
 	if f := v.Schema().Root().Fields; f[0].Type.LogicalType != "" || f[1].Type.LogicalType != "decimal" {
 		t.Errorf("%+v", f)
+	}
+}
+
+// TestHollow reads no message that has next to no bytes and room for billions of
+// items.
+func TestHollow(t *testing.T) {
+	arrays := func(items string) string { return `{"type":"array","items":{"type":"array","items":` + items + `}}` }
+	const empty = `{"type":"record","name":"E","fields":[{"name":"n","type":"null"}]}`
+	for text, want := range map[string]bool{
+		arrays(`"null"`): true, arrays(empty): true, arrays(`{"type":"fixed","name":"F","size":0}`): true, arrays(`"int"`): false, arrays(`["null","int"]`): false,
+		`{"type":"record","name":"R","fields":[{"name":"e","type":` + empty + `},{"name":"a","type":["null",{"type":"map","values":{"type":"array","items":"E"}}]}]}`:           true,
+		`{"type":"record","name":"R","fields":[{"name":"a","type":{"type":"array","items":"R"}}]}`:                                                                              false,
+		`{"type":"record","name":"R","fields":[{"name":"m","type":{"type":"map","values":"null"}}]}`:                                                                            false,
+		`{"type":"record","name":"R","fields":[{"name":"r","type":["null","R"]},{"name":"x","type":{"type":"record","name":"S","fields":[{"name":"s","type":["null","S"]}]}}]}`: false,
+	} {
+		if got := hollow(must(NewVersion("a/b", "1.0.0", text))); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+	v := must(NewVersion("a/b", "1.0.0", arrays(`"null"`)))
+	c := must(NewConsumer[any](t.Context(), lockOf(t, v), "a/b@1.0.0"))
+	for n, ok := range map[int]bool{10: true, 16: true, 17: false, 100_000: false} {
+		data := binary.AppendVarint(wire.Reference{Form: wire.SingleObject, Fingerprint: v.Fingerprint()}.AppendHeader(nil), int64(n))
+		for range n {
+			data = append(binary.AppendVarint(data, 4096), 0)
+		}
+		_, err := c.Decode(t.Context(), append(data, 0))
+		if in := (*Invalid)(nil); (err == nil) != ok || err != nil && !errors.As(err, &in) {
+			t.Errorf("%d arrays of 4096: %v", n, err)
+		}
 	}
 }
 
