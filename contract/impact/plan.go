@@ -58,6 +58,17 @@ type Conflict struct {
 // the service's own earlier revisions among them, and within itself. Uses
 // without a release are nobody's conflict.
 func Plan(next User, running []User) (list []Conflict) {
+	// Many read the same version.
+	known := map[[2]*Release][]contract.Break{}
+	breaks := func(r, w *Release) []contract.Break {
+		pair := [2]*Release{r, w}
+		found, ok := known[pair]
+		if !ok {
+			found = r.reads(w)
+			known[pair] = found
+		}
+		return found
+	}
 	for _, u := range next.Uses {
 		for i, other := range append([]User{next}, running...) {
 			for _, o := range other.Uses {
@@ -68,7 +79,7 @@ func Plan(next User, running []User) (list []Conflict) {
 				if !u.Produces {
 					c = Conflict{Writer: other, Wrote: o, Reader: next, Read: u}
 				}
-				if c.Breaks = c.Read.With.reads(c.Wrote.With); len(c.Breaks) > 0 {
+				if c.Breaks = breaks(c.Read.With, c.Wrote.With); len(c.Breaks) > 0 {
 					list = append(list, c)
 				}
 			}

@@ -10,7 +10,7 @@ import (
 	"github.com/dhowhq/dhow/store"
 )
 
-// revisions are those that run in a scope, each once for each service and
+// revisions are those that run in a scope and declare contracts, each once for each service and
 // cluster. Of a service they are those of all its deployments, and the one that it
 // goes back to if its rollout fails: nobody may ask then whether that still gets
 // on with the rest. Of tasks that belong to no service they are those of the
@@ -37,7 +37,7 @@ func ofService(r store.Reader, s cluster.Service, yield func(User, cluster.TaskD
 	for _, dep := range all {
 		key := cluster.TaskDefinitionKey(s.Scope, dep.Family, dep.Revision)
 		d, ok := cluster.TaskDefinitions.Get(r, key)
-		if !ok || seen[key] {
+		if !ok || seen[key] || !d.Contracts() {
 			continue
 		}
 		seen[key] = true
