@@ -84,11 +84,11 @@ func (k *known) uses(name string, u User, d cluster.TaskDefinition, ids map[stri
 		if c.Name() != name {
 			return false
 		}
-		v := k.pick(c, deref(d.Def.RegisteredAt))
+		v := k.ran(c, deref(d.Def.RegisteredAt))
 		return v != nil && ids[v.ID]
 	})
 	if i < 0 {
 		return nil
 	}
-	return &InUse{User: u, Contract: declared[i], Version: k.pick(declared[i], deref(d.Def.RegisteredAt)).Semver}
+	return &InUse{User: u, Contract: declared[i], Version: k.ran(declared[i], deref(d.Def.RegisteredAt)).Semver}
 }

@@ -203,9 +203,14 @@ func (c catalog) releases(k *known) (list []Release, err error) {
 	return list, nil
 }
 
-// use looks up what a definition that was registered then writes or reads with.
-// Error: *Missing, and the use without a release.
+// use looks up what a definition that was registered then would write or read
+// with. Error: *Missing, and the use without a release.
 func (c catalog) use(k Contract, registered time.Time) (u Use, err error) {
+	return c.useBy((*known).pick, k, registered)
+}
+
+// useBy is use by one way to pick a version.
+func (c catalog) useBy(pick func(*known, Contract, time.Time) *registry.Version, k Contract, registered time.Time) (u Use, err error) {
 	u.Contract = k
 	found, err := c.of(k)
 	if err != nil {
@@ -214,7 +219,7 @@ func (c catalog) use(k Contract, registered time.Time) (u Use, err error) {
 	if !found.there {
 		return u, &Missing{Contract: k}
 	}
-	v := found.pick(k, registered)
+	v := pick(found, k, registered)
 	if v == nil {
 		return u, &Missing{k, found.labels()}
 	}
@@ -225,20 +230,42 @@ func (c catalog) use(k Contract, registered time.Time) (u Use, err error) {
 // pick is the version of a contract: of what is produced the very one; of what
 // is consumed the newest in range that was there when the definition was
 // registered, or else the first that came.
-func (k *known) pick(c Contract, registered time.Time) (best *registry.Version) {
+func (k *known) pick(c Contract, registered time.Time) *registry.Version {
+	return k.newest(c, registered, func(v *registry.Version) bool { return c.Produces || v.Live() })
+}
+
+// ran is pick for what runs. Where its range has nothing left of what was there
+// when the definition was registered, it is what has been deleted softly since:
+// an image does not lose what it embeds.
+func (k *known) ran(c Contract, registered time.Time) *registry.Version {
+	v := k.pick(c, registered)
+	if v == nil || after(v, registered) {
+		if gone := k.newest(c, registered, func(*registry.Version) bool { return true }); gone != nil && !after(gone, registered) {
+			return gone
+		}
+	}
+	return v
+}
+
+// newest is the newest version in the range of a contract that was there then, or
+// else the first that came, among those that are taken.
+func (k *known) newest(c Contract, then time.Time, taken func(*registry.Version) bool) (best *registry.Version) {
 	for i := range k.versions {
 		v := &k.versions[i]
 		sv, err := contract.ParseVersion(v.Semver)
 		switch {
-		case err != nil || !c.Range.Has(sv) || !v.Live() && !c.Produces:
-		case best == nil:
-			best = v
-		// Definitions have their time in milliseconds.
-		case !v.Created.Truncate(time.Millisecond).After(registered) && later(v.Semver, best.Semver):
+		case err != nil || !c.Range.Has(sv) || !taken(v):
+		case best == nil, !after(v, then) && later(v.Semver, best.Semver):
 			best = v
 		}
 	}
 	return best
+}
+
+// after reports whether a version came after a definition, which has its time in
+// milliseconds.
+func after(v *registry.Version, registered time.Time) bool {
+	return v.Created.Truncate(time.Millisecond).After(registered)
 }
 
 // running lists the revisions of the scope that run and use what is wanted.
@@ -262,7 +289,7 @@ func (c catalog) uses(d cluster.TaskDefinition, wanted func(Contract) bool) (lis
 		if !wanted(k) {
 			continue
 		}
-		u, err := c.use(k, deref(d.Def.RegisteredAt))
+		u, err := c.useBy((*known).ran, k, deref(d.Def.RegisteredAt))
 		if missing := (*Missing)(nil); err != nil && !errors.As(err, &missing) {
 			return nil, err
 		}

@@ -345,6 +345,24 @@ func TestTasksOfNoService(t *testing.T) {
 	f.want("one that cannot", f.deploy("strict", strict), "which service checkout (cluster prod, checkout:1) writes")
 }
 
+// A version that is deleted softly is what those read with still who run with it;
+// nobody comes anew to it.
+func TestDeletedSoftly(t *testing.T) {
+	f := newFixture(t)
+	f.release("1.0.0", "id total")
+	bill := f.define("billing", 1, "consumes shop/order@^1")
+	f.put(service("billing", bill))
+	f.release("2.0.0", "id")
+	name := registry.Name{Scope: here, Registry: "shop", Schema: "order"}
+	old, err := f.schemas.SetDeleted(t.Context(), name, 1, true)
+	f.must(err)
+	f.want("a writer that it could not read", f.deploy("checkout", f.define("checkout", 1, "produces shop/order@2.0.0")), "billing:1) cannot read (consumes order@^1, reads with 1.0.0)")
+	f.want("one that comes anew", f.deploy("mail", f.define("mail", 1, "consumes shop/order@^1")), "no such version (the latest is 2.0.0)")
+	if err := f.Guard(t.Context(), old); !errors.Is(err, registry.ErrInUse) {
+		t.Errorf("it may be deleted for good: %v", err)
+	}
+}
+
 // While a rollout goes on the service may go back, also where nothing of what it
 // goes back to runs any more.
 func TestRollback(t *testing.T) {
