@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -26,6 +29,7 @@ type registryFake struct {
 	err    error
 	status int
 	delay  time.Duration
+	lie    func(*Schema)
 }
 
 func (r *registryFake) ask(ctx context.Context, who schemaCaller, path string) (int, []byte, error) {
@@ -44,7 +48,14 @@ func (r *registryFake) ask(ctx context.Context, who schemaCaller, path string) (
 	case status != 0:
 		return status, []byte("no such thing"), nil
 	}
-	body, _ := json.Marshal(Schema{ID: "u-u-i-d", Registry: "shop", Name: "order", Number: 1, Version: "1.0.0", Format: "AVRO", Text: text + path})
+	answer := Schema{ID: "u-u-i-d", Registry: "shop", Name: "order", Number: 1, Version: "1.0.0", Format: "AVRO", Text: text + path}
+	if id, ok := strings.CutPrefix(path, "/ids/"); ok {
+		answer.ID = id
+	}
+	if r.lie != nil {
+		r.lie(&answer)
+	}
+	body, _ := json.Marshal(answer)
 	return 200, body, nil
 }
 
@@ -57,13 +68,20 @@ func (r *registryFake) is(f func()) {
 var schemaTask = schemaCaller{account: "1", region: "r", role: "arn:r", keys: aws.Credentials{AccessKeyID: "AK"}}
 
 func inSchemas(t *testing.T, f func(t *testing.T, s *schemas, r *registryFake)) {
+	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		e := &engine{ctx: t.Context(), cfg: Config{Endpoint: "http://none"}}
-		s, r := newSchemas(e), &registryFake{text: "one"}
-		s.ask = r.ask
+		s, r := schemasIn(t, dir)
 		f(t, s, r)
 		s.work.Wait()
 	})
+}
+
+// schemasIn is what an agent with this data directory begins with.
+func schemasIn(t *testing.T, dir string) (*schemas, *registryFake) {
+	e := &engine{ctx: t.Context(), cfg: Config{Endpoint: "http://none", DataDir: dir}, log: slog.New(slog.DiscardHandler)}
+	s, r := newSchemas(e), &registryFake{text: "one"}
+	s.ask = r.ask
+	return s, r
 }
 
 func (s *schemas) try(path string) string {
@@ -90,7 +108,7 @@ func TestSchemaCache(t *testing.T) {
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
-				if got := s.try("/a"); got != "one/a" {
+				if got := s.try("/ids/a"); got != "one/ids/a" {
 					t.Error(got)
 				}
 			})
@@ -98,55 +116,55 @@ func TestSchemaCache(t *testing.T) {
 		all.Wait()
 		want("", "", 1)
 		r.is(func() { r.delay, r.text = 0, "two" })
-		want(s.try("/a"), "one/a", 1)
+		want(s.try("/ids/a"), "one/ids/a", 1)
 		time.Sleep(schemaRanged)
-		want(s.try("/a"), "two/a", 2)
+		want(s.try("/ids/a"), "two/ids/a", 2)
 
 		// The control plane is gone: what was last good, and it is asked again
 		// only after a pause.
 		r.is(func() { r.err = errors.New("connection refused") })
 		time.Sleep(schemaRanged)
-		want(s.try("/a"), "stale two/a", 3)
-		want(s.try("/a"), "stale two/a", 3)
+		want(s.try("/ids/a"), "stale two/ids/a", 3)
+		want(s.try("/ids/a"), "stale two/ids/a", 3)
 		time.Sleep(schemaPause)
-		want(s.try("/a"), "stale two/a", 4)
+		want(s.try("/ids/a"), "stale two/ids/a", 4)
 		time.Sleep(240 * time.Hour)
-		want(s.try("/a"), "stale two/a", 5)
-		want(s.try("/b"), "error: connection refused", 6)
+		want(s.try("/ids/a"), "stale two/ids/a", 5)
+		want(s.try("/ids/b"), "error: connection refused", 6)
 		// It is slow: nobody waits long for what is here.
 		r.is(func() { r.err, r.delay = nil, time.Hour })
 		time.Sleep(schemaPause)
 		began := time.Now()
-		want(s.try("/a"), "stale two/a", 7)
+		want(s.try("/ids/a"), "stale two/ids/a", 7)
 		if took := time.Since(began); took != schemaPatience {
 			t.Errorf("it took %v", took)
 		}
 		began = time.Now()
-		if got := s.try("/b"); !strings.Contains(got, "deadline") || time.Since(began) != schemaAsk {
+		if got := s.try("/ids/b"); !strings.Contains(got, "deadline") || time.Since(began) != schemaAsk {
 			t.Errorf("%s after %v", got, time.Since(began))
 		}
 		// It is back, and says other things.
 		r.is(func() { r.delay, r.text, r.asks = 0, "three", 0 })
 		time.Sleep(schemaPause)
-		want(s.try("/a"), "three/a", 1)
+		want(s.try("/ids/a"), "three/ids/a", 1)
 		time.Sleep(schemaRanged)
 		r.is(func() { r.status = 503 })
-		want(s.try("/a"), "stale three/a", 2)
+		want(s.try("/ids/a"), "stale three/ids/a", 2)
 		r.is(func() { r.status = 401 }) // the role's keys are old
 		time.Sleep(schemaPause)
-		want(s.try("/a"), "stale three/a", 3)
+		want(s.try("/ids/a"), "stale three/ids/a", 3)
 		// What is gone is not given out any more, outage or not.
 		r.is(func() { r.status = 404 })
 		time.Sleep(schemaPause)
-		want(s.try("/a"), "error: no such thing", 4)
+		want(s.try("/ids/a"), "error: no such thing", 4)
 		r.is(func() { r.status = 500 })
-		want(s.try("/a"), "error: the control plane answers 500", 5)
+		want(s.try("/ids/a"), "error: the control plane answers 500", 5)
 	})
 }
 
 func TestSchemaCallers(t *testing.T) {
 	inSchemas(t, func(t *testing.T, s *schemas, r *registryFake) {
-		s.try("/a")
+		s.try("/ids/a")
 		r.is(func() { r.status = 403 })
 		for _, who := range []schemaCaller{
 			{account: "1", region: "r", role: "arn:other", keys: schemaTask.keys},
@@ -154,16 +172,16 @@ func TestSchemaCallers(t *testing.T) {
 			{account: "2", region: "r", role: "arn:r", keys: schemaTask.keys},
 			{account: "1", region: "r", keys: schemaTask.keys},
 		} {
-			if _, _, err := s.get(t.Context(), who, "/a", schemaRanged); err == nil {
+			if _, _, err := s.get(t.Context(), who, "/ids/a", schemaRanged); err == nil {
 				t.Errorf("%+v has what another one was given", who)
 			}
 		}
 		none := schemaTask
 		none.keys = aws.Credentials{}
-		if _, _, err := s.get(t.Context(), none, "/b", schemaRanged); !errors.Is(err, errNoKeys) {
+		if _, _, err := s.get(t.Context(), none, "/ids/b", schemaRanged); !errors.Is(err, errNoKeys) {
 			t.Errorf("a role without keys: %v", err)
 		}
-		if _, stale, err := s.get(t.Context(), none, "/a", schemaRanged); err != nil || stale {
+		if _, stale, err := s.get(t.Context(), none, "/ids/a", schemaRanged); err != nil || stale {
 			t.Errorf("what is fresh needs no keys: %v, %v", stale, err)
 		}
 	})
@@ -173,19 +191,19 @@ func TestSchemaMemory(t *testing.T) {
 	inSchemas(t, func(t *testing.T, s *schemas, r *registryFake) {
 		r.is(func() { r.text = strings.Repeat("x", 1<<20) })
 		for i := range 40 {
-			s.try(fmt.Sprint("/", i))
-			s.try("/0")
+			s.try(fmt.Sprint("/ids/", i))
+			s.try("/ids/0")
 		}
 		if s.bytes > schemaBytes || s.recent.Len() != len(s.entries) || len(s.entries) > 16 {
 			t.Errorf("%d bytes in %d, %d", s.bytes, s.recent.Len(), len(s.entries))
 		}
 		asks := r.asks
-		if s.try("/0"); r.asks != asks {
+		if s.try("/ids/0"); r.asks != asks {
 			t.Error("what is used most was let go")
 		}
 		r.is(func() { r.text = "x" })
 		for i := range 3 * schemaEntries {
-			s.try(fmt.Sprint("/small/", i))
+			s.try(fmt.Sprint("/ids/small", i))
 		}
 		if len(s.entries) != schemaEntries || s.bytes > schemaBytes {
 			t.Errorf("%d entries, %d bytes", len(s.entries), s.bytes)
@@ -242,6 +260,11 @@ func TestSchemaEndpoint(t *testing.T) {
 				t.Errorf("%s: %d, want %d", path, got.code, want)
 			}
 		}
+		for _, path := range []string{base + "/ids/%2e%2e", base + "/schemas/%2e%2e/impact/versions/1", base + "/schemas/shop/order/versions/%2e"} {
+			if got := ask(x.id, path); got.code != 400 {
+				t.Errorf("%s: %d", path, got.code)
+			}
+		}
 		if got := ask("another", path); got.code != 404 {
 			t.Errorf("another task's: %d", got.code)
 		}
@@ -252,6 +275,159 @@ func TestSchemaEndpoint(t *testing.T) {
 		}
 		if got := ask(x.id, base+"/ids/8"); got.code != 503 || got.header.Get("Retry-After") == "" {
 			t.Errorf("what is not here in an outage: %d %v", got.code, got.header)
+		}
+	})
+}
+
+// What was last good outlives the agent, in the bounds that memory has.
+func TestSchemaDisk(t *testing.T) {
+	dir := t.TempDir()
+	files := func() []string {
+		list, err := filepath.Glob(filepath.Join(dir, "schemas", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	// begin is an agent with this data directory; its control plane is gone unless
+	// how says otherwise.
+	begin := func(how func(t *testing.T, s *schemas, r *registryFake)) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			s, r := schemasIn(t, dir)
+			r.err = errors.New("gone")
+			how(t, s, r)
+			s.work.Wait()
+		})
+	}
+	begin(func(t *testing.T, s *schemas, r *registryFake) {
+		r.is(func() { r.err = nil })
+		s.try("/ids/a")
+		s.try("/ids/b")
+	})
+	if len(files()) != 2 {
+		t.Fatalf("%q", files())
+	}
+	begin(func(t *testing.T, s *schemas, r *registryFake) {
+		time.Sleep(time.Minute)
+		e, stale, err := s.get(t.Context(), schemaTask, "/ids/a", schemaPinned)
+		if err != nil || !stale || e.schema.Text != "one/ids/a" || s.now().Sub(e.at) != time.Minute {
+			t.Errorf("after a restart: %+v, %v, %v", e, stale, err)
+		}
+		other := schemaTask
+		other.role = "arn:other"
+		if _, _, err := s.get(t.Context(), other, "/ids/a", schemaPinned); err == nil {
+			t.Error("another role has it after a restart")
+		}
+		time.Sleep(schemaPause)
+		r.is(func() { r.err, r.text = nil, "two" })
+		if got := s.try("/ids/a"); got != "two/ids/a" {
+			t.Errorf("the control plane is back: %s", got)
+		}
+	})
+	begin(func(t *testing.T, s *schemas, r *registryFake) {
+		if got := s.try("/ids/a"); got != "stale two/ids/a" {
+			t.Error(got)
+		}
+		r.is(func() { r.err, r.status = nil, 403 })
+		time.Sleep(schemaPause)
+		s.try("/ids/a")
+	})
+	begin(func(t *testing.T, s *schemas, r *registryFake) {
+		if got := s.try("/ids/a"); !strings.Contains(got, "gone") {
+			t.Errorf("what was refused: %s", got)
+		}
+	})
+
+	// Damage, and what is of no schema, is let go of.
+	for _, f := range files() {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(f, []byte(strings.Replace(string(b), "one/ids", "bad/ids", 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"x.schema", "y.schema.new"} {
+			if err := os.WriteFile(filepath.Join(dir, "schemas", name), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	begin(func(t *testing.T, s *schemas, r *registryFake) {
+		if got := s.try("/ids/b"); !strings.Contains(got, "gone") {
+			t.Errorf("what is damaged: %s", got)
+		}
+		if len(files()) != 0 {
+			t.Errorf("left: %q", files())
+		}
+		r.is(func() { r.err, r.text = nil, strings.Repeat("x", 1<<20) })
+		for i := range 40 {
+			s.try(fmt.Sprint("/ids/", i))
+		}
+	})
+	if n := len(files()); n < 10 || n > 16 {
+		t.Errorf("%d files of 1 MiB", n)
+	}
+	begin(func(t *testing.T, s *schemas, r *registryFake) {
+		if got := s.try("/ids/39"); !strings.HasPrefix(got, "stale xxx") || s.bytes > schemaBytes || len(s.entries) != len(files()) {
+			t.Errorf("%.80s, %d bytes, %d entries, %d files", got, s.bytes, len(s.entries), len(files()))
+		}
+	})
+}
+
+// What the control plane was not asked for is not believed.
+func TestSchemaLies(t *testing.T) {
+	inSchemas(t, func(t *testing.T, s *schemas, r *registryFake) {
+		for _, c := range []struct {
+			path string
+			lie  func(*Schema)
+		}{
+			{"/ids/a", func(s *Schema) { s.ID = "b" }},
+			{"/ids/a", func(s *Schema) { s.Text = "" }},
+			{"/schemas/shop/order/versions/%5E1", func(s *Schema) { s.Name = "customer" }},
+			{"/schemas/shop/order/versions/latest", func(s *Schema) { s.Registry = "other" }},
+			{"/schemas/shop/order/versions/1.0.0", func(s *Schema) { s.Version = "1.1.0" }},
+		} {
+			r.is(func() { r.lie = nil })
+			truth := s.try(c.path)
+			r.is(func() { r.lie = c.lie })
+			time.Sleep(schemaRanged)
+			if got := s.try(c.path); got != "stale "+truth {
+				t.Errorf("%s: %s, want what was last good, %s", c.path, got, truth)
+			}
+			time.Sleep(schemaPause)
+		}
+		r.is(func() { r.status = 301 })
+		if got := s.try("/ids/z"); got != "error: the control plane answers 301" {
+			t.Error(got)
+		}
+	})
+}
+
+// A task that asks for ever other things does not push out what others have.
+func TestSchemaShares(t *testing.T) {
+	inSchemas(t, func(t *testing.T, s *schemas, r *registryFake) {
+		s.try("/ids/a")
+		flood := schemaTask
+		flood.role = "arn:flood"
+		for i := range schemaEntries + 100 {
+			s.get(t.Context(), flood, fmt.Sprint("/ids/", i), schemaPinned)
+		}
+		r.is(func() { r.text = strings.Repeat("x", 1<<20) })
+		for i := range 20 {
+			s.get(t.Context(), flood, fmt.Sprint("/ids/big", i), schemaPinned)
+		}
+		r.is(func() { r.err = errors.New("gone") })
+		if got := s.try("/ids/a"); !strings.HasSuffix(got, "one/ids/a") {
+			t.Errorf("a small share: %s", got)
+		}
+		entries, bytes := 0, 0
+		for _, share := range s.shares {
+			entries, bytes = entries+share.entries, bytes+share.bytes
+		}
+		if entries != len(s.entries) || bytes != s.bytes || s.bytes > schemaBytes || entries > schemaEntries {
+			t.Errorf("%d entries of %d, %d bytes of %d", entries, len(s.entries), bytes, s.bytes)
 		}
 	})
 }

@@ -39,6 +39,10 @@ func (m *metadata) schema(w http.ResponseWriter, r *http.Request, path string, p
 		http.Error(w, "format is text, which is the default, or json", http.StatusBadRequest)
 		return
 	}
+	if strings.Contains(path+"/", "/./") || strings.Contains(path+"/", "/../") {
+		http.Error(w, "a name of . or .. is none", http.StatusBadRequest)
+		return
+	}
 	if len(path) > 2048 {
 		http.Error(w, "the path is too long", http.StatusRequestURITooLong)
 		return

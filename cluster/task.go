@@ -54,6 +54,7 @@ type Task struct {
 	EnableExecuteCommand bool
 	Tags                 []types.Tag
 	Unserved             []string // fields of its definition that do not act yet: a warning to the user
+	Contracts            bool     `json:",omitempty"` // its definition declares some
 	Node                 string   // Node.ID
 	Instance             string   // Instance.ID, "" on FARGATE, which shows none
 	Reserved             Resources
@@ -110,7 +111,9 @@ type Container struct {
 // STOPPED, by Node; "service": by ServiceKey, stopped ones too; "startedBy":
 // by ACCOUNT/REGION/CLUSTER/StartedBy; "group": those that shall run, by
 // ACCOUNT/REGION/CLUSTER/Group; "stopped": "yes" for STOPPED ones; "open": a
-// service's tasks, by ServiceKey, until they are STOPPED and Noted.
+// service's tasks, by ServiceKey, until they are STOPPED and Noted; "contracts":
+// those of no service that shall run and whose definitions declare contracts, by
+// ACCOUNT/REGION/.
 var Tasks = store.NewTable("cluster.tasks", Task.Key,
 	store.Index[Task]{Name: "node", Values: func(t Task) []string {
 		if t.Last == Stopped {
@@ -147,6 +150,12 @@ var Tasks = store.NewTable("cluster.tasks", Task.Key,
 			return nil
 		}
 		return []string{ServiceKey(t.Scope, t.Cluster, t.Service)}
+	}},
+	store.Index[Task]{Name: "contracts", Values: func(t Task) []string {
+		if !t.Contracts || t.Service != "" || t.Desired == Stopped || t.Last == Stopped {
+			return nil
+		}
+		return []string{t.Scope.Prefix()}
 	}},
 )
 

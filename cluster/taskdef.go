@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
@@ -45,6 +46,22 @@ func TaskDefinitionKey(s Scope, family string, revision int32) string {
 // ARN is the revision's name in the API.
 func (d TaskDefinition) ARN() string {
 	return d.Scope.ARN("ecs", fmt.Sprintf("task-definition/%s:%d", d.Family, d.Revision))
+}
+
+// ContractLabels is what the Docker labels begin with by which a container
+// declares what it writes and reads.
+const ContractLabels = "dhow.contract."
+
+// Contracts reports whether the revision declares contracts.
+func (d TaskDefinition) Contracts() bool {
+	for _, c := range d.Def.ContainerDefinitions {
+		for key := range c.DockerLabels {
+			if strings.HasPrefix(key, ContractLabels) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Key is the row's key.

@@ -77,6 +77,26 @@ func launch(t *testing.T, db *store.DB, r Request) (tasks []cluster.Task, failur
 	return tasks, failures
 }
 
+// Tasks whose definitions declare contracts can be found while they shall run,
+// unless their service can.
+func TestContracts(t *testing.T) {
+	db := platform(t, 1000)
+	declares := func(r *Request) {
+		c := &r.Definition.Def.ContainerDefinitions[0]
+		c.DockerLabels = map[string]string{"dhow.contract.consumes": "shop/order"}
+	}
+	alone, _ := launch(t, db, request(1, declares))
+	launch(t, db, request(1, declares, func(r *Request) { r.Service = "web" }))
+	launch(t, db, request(1))
+	db.View(func(r store.Reader) error {
+		found := slices.Collect(cluster.Tasks.By(r, "contracts", scope.Prefix()))
+		if len(found) != 1 || found[0].ID != alone[0].ID {
+			t.Errorf("%+v", found)
+		}
+		return nil
+	})
+}
+
 func TestNeed(t *testing.T) {
 	c := func(cpu int32, memory, soft *int32) types.ContainerDefinition {
 		return types.ContainerDefinition{Name: ptr("app"), Cpu: cpu, Memory: memory, MemoryReservation: soft}

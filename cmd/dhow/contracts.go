@@ -35,6 +35,15 @@ func (p *platform) brokerConfig() broker.Config {
 		Queue: func(arn string) bool { _, err := p.queues.QueueByARN(arn); return err == nil }}
 }
 
+// keepVersion is registry.Config.Guard: what messages came in lately, and what
+// something that runs declares, is not deleted.
+func (p *platform) keepVersion(ctx context.Context, v registry.Version) error {
+	if err := p.broker.Guard(ctx, v); err != nil {
+		return err
+	}
+	return p.impact.Guard(ctx, v)
+}
+
 func (p *platform) queueGate() sqs.Gate { return sqs.Gate{Queues: p.queues, Contracts: p.broker} }
 
 func (p *platform) topicGate() sns.Gate {

@@ -22,7 +22,8 @@ type schemaImpactCmd struct {
 	JSON bool   `name:"json" help:"Print JSON."`
 }
 
-// Run prints a line for each service that produces or consumes the schema.
+// Run prints a line for each revision that runs and produces or consumes the
+// schema.
 func (c schemaImpactCmd) Run(ctx context.Context) error {
 	var found impact.Impact
 	if err := newClient().get(ctx, "/_dhow/schema/impact", url.Values{"schema": {c.Name}}, &found); err != nil {
@@ -49,7 +50,11 @@ func printImpact(out io.Writer, found impact.Impact) error {
 		default:
 			reads = "no"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", u.Service, u.Cluster, u.TaskDefinition, u.Deployment, u.Use,
+		deployment := u.Deployment
+		if u.Tasks > 0 {
+			deployment = fmt.Sprintf("%d of no service", u.Tasks)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", cmp.Or(u.Service, "-"), u.Cluster, u.TaskDefinition, deployment, u.Use,
 			u.Declared, cmp.Or(u.Version, "-"), cmp.Or(u.Now, "-"), reads)
 	}
 	if err := w.Flush(); err != nil {
@@ -57,7 +62,7 @@ func printImpact(out io.Writer, found impact.Impact) error {
 	}
 	for _, u := range found.Users {
 		for _, why := range u.Why {
-			fmt.Fprintf(out, "%s (%s): %s\n", u.Service, u.TaskDefinition, why)
+			fmt.Fprintf(out, "%s (%s): %s\n", cmp.Or(u.Service, "task"), u.TaskDefinition, why)
 		}
 	}
 	return nil

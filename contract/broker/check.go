@@ -3,6 +3,7 @@ package broker
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"github.com/dhowhq/dhow/contract"
 	"github.com/dhowhq/dhow/contract/verdict"
@@ -32,9 +33,19 @@ func (p *plan) check(m wire.Message) (*version, error) {
 		return v, v.bad
 	}
 	if err := v.validate(d); err != nil {
-		return v, p.refuse(v.Semver, "the message is not of %s@%s, which it names: %s: correct it, or name the version that it was written with", p.name(), v.Semver, detail(err))
+		return v, p.refuse(v.Semver, "the message is not of %s@%s, which it names: %s: correct it, or name the version that it was written with%s", p.name(), v.Semver, detail(err), twice(d))
 	}
 	return v, nil
+}
+
+// twice says of a message that is named beside its payload that the payload begins
+// like a header, which is read as part of it.
+func twice(d wire.Decoded) string {
+	h, _, err := wire.SplitHeader(d.Payload)
+	if d.Form != wire.Named || d.JSON || err != nil || h.Form == wire.None {
+		return ""
+	}
+	return fmt.Sprintf(". Its payload begins like a header of the form %s: where dataschema names the schema there is none, so leave out one of the two", h.Form)
 }
 
 // detail is what is wrong with a message.

@@ -29,6 +29,9 @@ type plan struct {
 	gen  *atomic.Int64
 	used atomic.Bool // since the last sweep
 
+	printed sync.Once
+	prints  map[uint64]int64 // fingerprints, with the numbers of the versions that they mean
+
 	mu    sync.Mutex
 	known atomic.Pointer[map[wire.Reference]*version] // never changed, replaced
 	none  *version                                    // of messages that name none, and are of none
@@ -231,18 +234,22 @@ func (p *plan) takes(v registry.Version) bool {
 	return err == nil && p.Range.Has(sv)
 }
 
-// byPrint finds a version by its fingerprint.
+// byPrint finds a version by its fingerprint. All are taken at once, for whoever
+// makes fingerprints up must not have them gone through for each message.
 func (p *plan) byPrint(print uint64) (*registry.Loaded, error) {
-	var best int64
-	for _, v := range p.e.versions(p.Schema) {
-		if got, ok := p.e.print(v); ok && got == print && p.better(v, best) {
-			best = v.Number
+	p.printed.Do(func() {
+		p.prints = map[uint64]int64{}
+		for _, v := range p.e.versions(p.Schema) {
+			if got, ok := p.e.print(v); ok && p.better(v, p.prints[got]) {
+				p.prints[got] = v.Number
+			}
 		}
-	}
-	if best == 0 {
+	})
+	number, ok := p.prints[print]
+	if !ok {
 		return nil, registry.ErrNoVersion
 	}
-	return p.e.cfg.Registry.ByNumber(p.Schema, best)
+	return p.e.cfg.Registry.ByNumber(p.Schema, number)
 }
 
 // versions are the available versions of a schema.

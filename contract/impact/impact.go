@@ -50,7 +50,7 @@ func (*Engine) Read(d types.TaskDefinition) error {
 	return err
 }
 
-// maxReasons bounds how many conflicts a refusal tells.
+// maxReasons bounds how much of what speaks against a deployment a refusal tells.
 const maxReasons = 5
 
 // Deploy lists, in sentences, all that speaks against service s running
@@ -85,16 +85,13 @@ func (e *Engine) Deploy(tx *store.Tx, s cluster.Service, d cluster.TaskDefinitio
 		next.Uses = append(next.Uses, use)
 		wanted[k.Name()] = true
 	}
+	missed := len(reasons)
 	running, err := c.running(tx, func(k Contract) bool { return wanted[k.Name()] })
 	if err != nil {
 		return nil, err
 	}
 	conflicts := Plan(next, running)
-	for i, x := range conflicts {
-		if i == maxReasons {
-			reasons = append(reasons, fmt.Sprintf("And %d more.", len(conflicts)-i))
-			break
-		}
+	for _, x := range conflicts[:min(len(conflicts), maxReasons)] {
 		k, err := c.of(x.Wrote.Contract)
 		if err != nil {
 			return nil, err
@@ -104,6 +101,10 @@ func (e *Engine) Deploy(tx *store.Tx, s cluster.Service, d cluster.TaskDefinitio
 			return nil, err
 		}
 		reasons = append(reasons, x.Explain(releases))
+	}
+	all := missed + len(conflicts)
+	if reasons = reasons[:min(len(reasons), maxReasons)]; all > maxReasons {
+		reasons = append(reasons, fmt.Sprintf("And %d more.", all-maxReasons))
 	}
 	return reasons, nil
 }
@@ -202,9 +203,14 @@ func (c catalog) releases(k *known) (list []Release, err error) {
 	return list, nil
 }
 
-// use looks up what a definition that was registered then writes or reads with.
-// Error: *Missing, and the use without a release.
+// use looks up what a definition that was registered then would write or read
+// with. Error: *Missing, and the use without a release.
 func (c catalog) use(k Contract, registered time.Time) (u Use, err error) {
+	return c.useBy((*known).pick, k, registered)
+}
+
+// useBy is use by one way to pick a version.
+func (c catalog) useBy(pick func(*known, Contract, time.Time) *registry.Version, k Contract, registered time.Time) (u Use, err error) {
 	u.Contract = k
 	found, err := c.of(k)
 	if err != nil {
@@ -213,7 +219,7 @@ func (c catalog) use(k Contract, registered time.Time) (u Use, err error) {
 	if !found.there {
 		return u, &Missing{Contract: k}
 	}
-	v := found.pick(k, registered)
+	v := pick(found, k, registered)
 	if v == nil {
 		return u, &Missing{k, found.labels()}
 	}
@@ -224,42 +230,52 @@ func (c catalog) use(k Contract, registered time.Time) (u Use, err error) {
 // pick is the version of a contract: of what is produced the very one; of what
 // is consumed the newest in range that was there when the definition was
 // registered, or else the first that came.
-func (k *known) pick(c Contract, registered time.Time) (best *registry.Version) {
+func (k *known) pick(c Contract, registered time.Time) *registry.Version {
+	return k.newest(c, registered, func(v *registry.Version) bool { return c.Produces || v.Live() })
+}
+
+// ran is pick for what runs. Where its range has nothing left of what was there
+// when the definition was registered, it is what has been deleted softly since:
+// an image does not lose what it embeds.
+func (k *known) ran(c Contract, registered time.Time) *registry.Version {
+	v := k.pick(c, registered)
+	if v == nil || after(v, registered) {
+		if gone := k.newest(c, registered, func(*registry.Version) bool { return true }); gone != nil && !after(gone, registered) {
+			return gone
+		}
+	}
+	return v
+}
+
+// newest is the newest version in the range of a contract that was there then, or
+// else the first that came, among those that are taken.
+func (k *known) newest(c Contract, then time.Time, taken func(*registry.Version) bool) (best *registry.Version) {
 	for i := range k.versions {
 		v := &k.versions[i]
 		sv, err := contract.ParseVersion(v.Semver)
 		switch {
-		case err != nil || !c.Range.Has(sv) || !v.Live() && !c.Produces:
-		case best == nil:
-			best = v
-		// Definitions have their time in milliseconds.
-		case !v.Created.Truncate(time.Millisecond).After(registered) && later(v.Semver, best.Semver):
+		case err != nil || !c.Range.Has(sv) || !taken(v):
+		case best == nil, !after(v, then) && later(v.Semver, best.Semver):
 			best = v
 		}
 	}
 	return best
 }
 
-// running lists the revisions that services of the scope run and that use what
-// is wanted.
+// after reports whether a version came after a definition, which has its time in
+// milliseconds.
+func after(v *registry.Version, registered time.Time) bool {
+	return v.Created.Truncate(time.Millisecond).After(registered)
+}
+
+// running lists the revisions of the scope that run and use what is wanted.
 func (c catalog) running(r store.Reader, wanted func(Contract) bool) (list []User, err error) {
-	for s := range cluster.Services.List(r, c.scope.Prefix()) {
-		if s.Status != "ACTIVE" {
-			continue
+	for u, d := range revisions(r, c.scope) {
+		if u.Uses, err = c.uses(d, wanted); err != nil {
+			return nil, err
 		}
-		seen := map[string]bool{}
-		for _, dep := range s.Deployments {
-			key := cluster.TaskDefinitionKey(s.Scope, dep.Family, dep.Revision)
-			if d, ok := cluster.TaskDefinitions.Get(r, key); ok && !seen[key] {
-				seen[key] = true
-				u := User{Service: s.Name, Cluster: s.Cluster, Family: d.Family, Revision: d.Revision, Desired: s.DesiredCount, Deployment: dep.Status}
-				if u.Uses, err = c.uses(d, wanted); err != nil {
-					return nil, err
-				}
-				if len(u.Uses) > 0 {
-					list = append(list, u)
-				}
-			}
+		if len(u.Uses) > 0 {
+			list = append(list, u)
 		}
 	}
 	return list, nil
@@ -273,7 +289,7 @@ func (c catalog) uses(d cluster.TaskDefinition, wanted func(Contract) bool) (lis
 		if !wanted(k) {
 			continue
 		}
-		u, err := c.use(k, deref(d.Def.RegisteredAt))
+		u, err := c.useBy((*known).ran, k, deref(d.Def.RegisteredAt))
 		if missing := (*Missing)(nil); err != nil && !errors.As(err, &missing) {
 			return nil, err
 		}
@@ -289,11 +305,12 @@ type Impact struct {
 	Users  []Row  // producers first, by cluster and service
 }
 
-// Row is one use by one revision of a service.
+// Row is one use by one revision that runs.
 type Row struct {
-	Service, Cluster, TaskDefinition string // the last as FAMILY:REVISION
-	Deployment                       string // PRIMARY, or ACTIVE of one that a rollout replaces
+	Service, Cluster, TaskDefinition string // the last as FAMILY:REVISION; Service "": tasks that belong to none
+	Deployment                       string // PRIMARY, ACTIVE of one that a rollout replaces, STABLE of one that it goes back to if it fails; "" of tasks
 	DesiredCount                     int32
+	Tasks                            int      `json:",omitempty"` // that belong to no service
 	Use                              string   // produces or consumes
 	Declared                         string   // the version or range
 	Version                          string   // what it writes or reads with; "" where the registry has none
@@ -343,7 +360,7 @@ func (e *Engine) Of(s cluster.Scope, reg, schema string) (out Impact, err error)
 func row(u User, use Use, k *known, latest *Release, all []Release) Row {
 	out := Row{
 		Service: u.Service, Cluster: u.Cluster, TaskDefinition: fmt.Sprintf("%s:%d", u.Family, u.Revision),
-		Deployment: u.Deployment, DesiredCount: u.Desired, Use: use.verb(), Declared: cmp.Or(use.Declared, "*"),
+		Deployment: u.Deployment, DesiredCount: u.Desired, Tasks: u.Tasks, Use: use.verb(), Declared: cmp.Or(use.Declared, "*"),
 	}
 	out.Now, _ = contract.Latest(use.Range, k.labels())
 	if use.With == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"sync"
 	"testing"
@@ -290,5 +291,146 @@ func TestReset(t *testing.T) {
 			}
 			return nil
 		})
+	}
+}
+
+// run has n tasks of a definition that belong to no service.
+func (f *fixture) run(d cluster.TaskDefinition, n int, change func(*cluster.Task)) {
+	f.Helper()
+	f.must(f.db.Update(f.Context(), func(tx *store.Tx) error {
+		for i := range n {
+			t := cluster.Task{Scope: here, Cluster: "prod", ID: fmt.Sprint(d.Family, d.Revision, i), Family: d.Family, Revision: d.Revision,
+				Contracts: d.Contracts(), Desired: cluster.Running, Last: cluster.Running}
+			if change != nil {
+				change(&t)
+			}
+			if err := cluster.Tasks.Put(tx, t); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+// Tasks that belong to no service count while they shall run.
+func TestTasksOfNoService(t *testing.T) {
+	f := newFixture(t)
+	f.release("1.0.0", "id total")
+	batch := f.define("batch", 1, "consumes shop/order@^1")
+	writer := f.define("nightly", 1, "produces shop/order@1.0.0")
+	f.release("2.0.0", "id")
+	next := f.define("checkout", 1, "produces shop/order@2.0.0")
+	reader := f.define("billing", 1, "consumes shop/order@^2")
+	strict := f.define("strict", 1, "consumes shop/order@^1")
+
+	f.run(batch, 3, nil)
+	f.want("a writer that tasks could not read", f.deploy("checkout", next),
+		"service checkout (cluster prod, checkout:1) would write shop/order 2.0.0, which 3 tasks of batch:1 (cluster prod, of no service) cannot read",
+		"Wait until they have ended, or stop them, and run them with shop/order 2.0.0, which reads it.")
+	got, err := f.Of(here, "shop", "order")
+	f.must(err)
+	if len(got.Users) != 1 || got.Users[0].Tasks != 3 || got.Users[0].Service != "" || got.Users[0].TaskDefinition != "batch:1" || *got.Users[0].ReadsLatest {
+		t.Errorf("%+v", got.Users)
+	}
+	f.run(batch, 3, func(t *cluster.Task) { t.Desired = cluster.Stopped })
+	f.want("a writer, once they are told to stop", f.deploy("checkout", next))
+	f.run(batch, 3, func(t *cluster.Task) { t.Last = cluster.Stopped })
+	f.want("a writer, once they have ended", f.deploy("checkout", next))
+	f.run(batch, 3, func(t *cluster.Task) { t.Service = "gone" })
+	f.want("a writer beside tasks that a service counts for", f.deploy("checkout", next))
+
+	f.put(service("checkout", next))
+	f.run(writer, 1, nil)
+	f.want("a reader of what a task writes", f.deploy("billing", reader))
+	f.want("one that cannot", f.deploy("strict", strict), "which service checkout (cluster prod, checkout:1) writes")
+}
+
+// A version that is deleted softly is what those read with still who run with it;
+// nobody comes anew to it.
+func TestDeletedSoftly(t *testing.T) {
+	f := newFixture(t)
+	f.release("1.0.0", "id total")
+	bill := f.define("billing", 1, "consumes shop/order@^1")
+	f.put(service("billing", bill))
+	f.release("2.0.0", "id")
+	name := registry.Name{Scope: here, Registry: "shop", Schema: "order"}
+	old, err := f.schemas.SetDeleted(t.Context(), name, 1, true)
+	f.must(err)
+	f.want("a writer that it could not read", f.deploy("checkout", f.define("checkout", 1, "produces shop/order@2.0.0")), "billing:1) cannot read (consumes order@^1, reads with 1.0.0)")
+	f.want("one that comes anew", f.deploy("mail", f.define("mail", 1, "consumes shop/order@^1")), "no such version (the latest is 2.0.0)")
+	if err := f.Guard(t.Context(), old); !errors.Is(err, registry.ErrInUse) {
+		t.Errorf("it may be deleted for good: %v", err)
+	}
+}
+
+// While a rollout goes on the service may go back, also where nothing of what it
+// goes back to runs any more.
+func TestRollback(t *testing.T) {
+	f := newFixture(t)
+	f.release("1.0.0", "id")
+	f.release("2.0.0", "number")
+	one, two := f.define("w", 1, "produces shop/order@1.0.0"), f.define("w", 2, "produces shop/order@2.0.0")
+	reader := f.define("r", 1, "consumes shop/order@^2")
+	s := service("writer", two)
+	s.Stable = &cluster.Deployment{Status: "PRIMARY", Family: one.Family, Revision: one.Revision}
+	f.put(s)
+	f.want("a reader of the new alone", f.deploy("reader", reader), "1.0.0, which service writer (cluster prod, w:1, which its rollout goes back to if it fails) writes",
+		"Wait until the rollout of writer is complete, or deploy it anew")
+	s.Stable = &s.Deployments[0]
+	f.put(s)
+	f.want("a reader after the rollout", f.deploy("reader", reader))
+}
+
+// A refusal is bounded, however much speaks against a revision.
+func TestReasonsBounded(t *testing.T) {
+	f := newFixture(t)
+	var labels []string
+	for i := range 150 {
+		labels = append(labels, fmt.Sprintf("shop/none%d", i))
+	}
+	got := f.deploy("a", f.define("a", 1, "consumes "+strings.Join(labels, ",")))
+	f.want("schemas that are not there", got, "shop/none0@*", "And 145 more.")
+	if n := strings.Count(got, "\n"); n != maxReasons {
+		t.Errorf("%d lines", n)
+	}
+}
+
+// A version that something that runs declares cannot be deleted.
+func TestGuard(t *testing.T) {
+	f := newFixture(t)
+	f.release("1.0.0", "id")
+	f.release("1.1.0", "id note?")
+	f.put(service("billing", f.define("billing", 1, "consumes shop/order@^1")))
+	f.release("1.2.0", "id note? more?")
+	f.release("1.3.0", "id note? more? yet?")
+	f.put(service("checkout", f.define("checkout", 1, "produces shop/order@1.0.0")))
+	f.run(f.define("batch", 1, "consumes shop/order"), 1, nil)
+	name := registry.Name{Scope: here, Registry: "shop", Schema: "order"}
+	var versions []registry.Version
+	f.schemas.Versions(name, func(all iter.Seq[registry.Version]) {
+		for v := range all {
+			versions = append(versions, v)
+		}
+	})
+	for i, want := range []string{
+		"Version 1.0.0 of shop/order is in use: service checkout (cluster prod, checkout:1) declares order@1.0.0 and writes it.",
+		"Version 1.1.0 of shop/order is in use: service billing (cluster prod, billing:1) declares order@^1 and reads with it.",
+		"",
+		"Version 1.3.0 of shop/order is in use: a task of batch:1 (cluster prod, of no service) declares order@* and reads with it.",
+	} {
+		err := f.Guard(t.Context(), versions[i])
+		if want == "" {
+			if err != nil {
+				t.Errorf("nobody uses %s: %v", versions[i].Semver, err)
+			}
+		} else if !errors.Is(err, registry.ErrInUse) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v\nwant %s", err, want)
+		}
+	}
+	if err := f.Guard(t.Context(), versions...); err == nil || !strings.Contains(err.Error(), "So do 2 others.") {
+		t.Errorf("all of them: %v", err)
+	}
+	if err := f.Guard(t.Context()); err != nil {
+		t.Errorf("none: %v", err)
 	}
 }

@@ -14,7 +14,8 @@
 //
 // Whatever is ACTIVE counts, scaled to nothing or not: its messages wait. Of a
 // service all deployments count that have tasks, so that during a rollout both
-// what goes and what comes must be readable.
+// what goes and what comes must be readable, and the one that a failing rollout
+// goes back to. Tasks that belong to no service count while they run.
 package impact
 
 import (
@@ -27,13 +28,14 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/contract"
 	"github.com/dhowhq/dhow/contract/registry"
 )
 
 // The labels that declare.
 const (
-	labels   = "dhow.contract."
+	labels   = cluster.ContractLabels
 	Produces = labels + "produces"
 	Consumes = labels + "consumes"
 )

@@ -29,6 +29,7 @@ func TestLabels(t *testing.T) {
 		{Consumes, "shop/order@>=1.2, <3", "", "joined by spaces"},
 		{Consumes, "", "", "no REGISTRY/NAME"},
 		{Consumes, "a/b,", "", "no REGISTRY/NAME"},
+		{Consumes, "arn:aws:glue:eu-west-1:123456789012:schema/shop/order@1", "", "no REGISTRY/NAME"},
 		{Consumes, "a/b/c@1", "", "no REGISTRY/NAME"},
 		{"dhow.contract.produce", "a/b@1.0.0", "", "there is no such label"},
 	} {

@@ -7,13 +7,15 @@ import (
 	"github.com/dhowhq/dhow/contract"
 )
 
-// User is one revision of a task definition that a service runs.
+// User is one revision of a task definition that a service runs, or tasks that
+// belong to none.
 type User struct {
-	Service, Cluster string
+	Service, Cluster string // Service "": tasks of no service
 	Family           string
 	Revision         int32
 	Desired          int32  // tasks of the service
-	Deployment       string // PRIMARY or ACTIVE
+	Deployment       string // PRIMARY, ACTIVE or STABLE
+	Tasks            int    // of no service
 	Uses             []Use
 }
 
@@ -56,6 +58,17 @@ type Conflict struct {
 // the service's own earlier revisions among them, and within itself. Uses
 // without a release are nobody's conflict.
 func Plan(next User, running []User) (list []Conflict) {
+	// Many read the same version.
+	known := map[[2]*Release][]contract.Break{}
+	breaks := func(r, w *Release) []contract.Break {
+		pair := [2]*Release{r, w}
+		found, ok := known[pair]
+		if !ok {
+			found = r.reads(w)
+			known[pair] = found
+		}
+		return found
+	}
 	for _, u := range next.Uses {
 		for i, other := range append([]User{next}, running...) {
 			for _, o := range other.Uses {
@@ -66,7 +79,7 @@ func Plan(next User, running []User) (list []Conflict) {
 				if !u.Produces {
 					c = Conflict{Writer: other, Wrote: o, Reader: next, Read: u}
 				}
-				if c.Breaks = c.Read.With.reads(c.Wrote.With); len(c.Breaks) > 0 {
+				if c.Breaks = breaks(c.Read.With, c.Wrote.With); len(c.Breaks) > 0 {
 					list = append(list, c)
 				}
 			}
@@ -102,10 +115,19 @@ func (c Conflict) Explain(all []Release) string {
 }
 
 func (u User) String() string {
+	switch u.Tasks {
+	case 0:
+	case 1:
+		return fmt.Sprintf("a task of %s:%d (cluster %s, of no service)", u.Family, u.Revision, u.Cluster)
+	default:
+		return fmt.Sprintf("%d tasks of %s:%d (cluster %s, of no service)", u.Tasks, u.Family, u.Revision, u.Cluster)
+	}
 	text := fmt.Sprintf("service %s (cluster %s, %s:%d", u.Service, u.Cluster, u.Family, u.Revision)
 	switch {
 	case u.Deployment == "ACTIVE":
 		text += ", which a rollout still replaces"
+	case u.Deployment == "STABLE":
+		text += ", which its rollout goes back to if it fails"
 	case u.Desired == 0 && u.Deployment != "":
 		text += ", scaled to 0"
 	}
@@ -134,16 +156,28 @@ func before(label string, all []Release) string {
 
 // remedy is what to do with what is released already.
 func (c Conflict) remedy(all []Release) string {
+	other, none, which := c.Writer, "It could read no version that is registered.", "it could read"
+	fits := func(w *Release) bool { return len(c.Read.With.reads(w)) == 0 }
 	if c.NewWrites {
-		if r := newest(all, func(r *Release) bool { return len(r.reads(c.Wrote.With)) == 0 }); r != nil {
-			return fmt.Sprintf("Deploy %s first with %s %s, which reads it.", c.Reader.Service, c.Wrote.Name(), r.Label)
-		}
-		return "No version that is registered reads it."
+		other, none, which = c.Reader, "No version that is registered reads it.", "reads it"
+		fits = func(r *Release) bool { return len(r.reads(c.Wrote.With)) == 0 }
 	}
-	if w := newest(all, func(w *Release) bool { return len(c.Read.With.reads(w)) == 0 }); w != nil {
-		return fmt.Sprintf("Deploy %s first with %s %s, which it could read.", c.Writer.Service, c.Wrote.Name(), w.Label)
+	switch other.Deployment {
+	case "ACTIVE":
+		return fmt.Sprintf("Wait until the rollout of %s is complete.", other.Service)
+	case "STABLE":
+		return fmt.Sprintf("Wait until the rollout of %s is complete, or deploy it anew where that has failed.", other.Service)
 	}
-	return "It could read no version that is registered."
+	found := newest(all, fits)
+	switch {
+	case other.Tasks > 0 && found == nil:
+		return "Wait until they have ended, or stop them. " + none
+	case other.Tasks > 0:
+		return fmt.Sprintf("Wait until they have ended, or stop them, and run them with %s %s, which %s.", c.Wrote.Name(), found.Label, which)
+	case found == nil:
+		return none
+	}
+	return fmt.Sprintf("Deploy %s first with %s %s, which %s.", other.Service, c.Wrote.Name(), found.Label, which)
 }
 
 func newest(all []Release, ok func(*Release) bool) (found *Release) {

@@ -47,7 +47,9 @@ var ErrBase64 = errors.New("the content type says that the payload is binary: in
 // off, damaged or larger than the limit.
 //
 // Where attributes or an envelope name the schema, the payload has no header of
-// its own and none is looked for.
+// its own and none is looked for: a payload may begin like one, and what stands
+// beside it cannot deceive. CloudEvents has any URI for dataschema; one that names
+// no schema of a registry leaves the naming to a header, if there is one.
 func (d Decoder) Decode(m Message) (Decoded, error) {
 	m, err := unwrap(m)
 	if err != nil {
@@ -60,13 +62,17 @@ func (d Decoder) Decode(m Message) (Decoded, error) {
 		return out, nil
 	}
 	data, err := d.bytes(m, out)
-	if err != nil || out.Form != None {
-		out.Payload = data
+	out.Payload = data
+	elsewhere := out.Form == Named && !names(out.Name)
+	if err != nil || out.Form != None && !elsewhere {
 		return out, err
 	}
 	var h Header
 	payload, err := h.Split(data, d.Only)
-	if err != nil {
+	switch {
+	case elsewhere && (err != nil || h.Form == None):
+		return out, nil
+	case err != nil:
 		return Decoded{}, err
 	}
 	if h.Zlib {
@@ -76,6 +82,12 @@ func (d Decoder) Decode(m Message) (Decoded, error) {
 	}
 	out.Reference, out.Payload = h.Reference, payload
 	return out, nil
+}
+
+// names reports whether a text can be the name of a schema of a registry.
+func names(text string) bool {
+	_, _, ok := SplitName(text)
+	return ok
 }
 
 func (d Decoder) limit() int {

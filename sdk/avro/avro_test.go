@@ -1,7 +1,9 @@
 package avro
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -14,6 +16,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/dhowhq/dhow/contract"
+	registryavro "github.com/dhowhq/dhow/contract/avro"
 	"github.com/dhowhq/dhow/contract/wire"
 )
 
@@ -303,6 +307,10 @@ func TestWanted(t *testing.T) {
 		{"a/b@~1.2", "1.2.0 1.2.9", "1.3.0 1.1.9"},
 		{"a/b@~1.2.3", "1.2.3 1.2.9", "1.3.0 1.2.2"},
 		{"a/b@~1", "1.0.0 1.9.0", "2.0.0"},
+		{"a/b@1", "1.0.0 1.9.0", "0.9.9 2.0.0"},
+		{"a/b@1.2", "1.2.0 1.2.9", "1.3.0 1.1.9"},
+		{"a/b@0", "0.0.0 0.9.0", "1.0.0"},
+		{"a/b@*", "1.0.0 0.0.1", ""},
 	} {
 		w, err := ParseWanted(tt.wanted)
 		if err != nil || w.String() != tt.wanted {
@@ -316,13 +324,109 @@ func TestWanted(t *testing.T) {
 			}
 		}
 	}
-	for _, bad := range []string{"", "a", "/b", "a/", "a/b@", "a/b@1", "a/b@1.2", "a/b@v1.2.3", "a/b@1.2.3-rc1", "a/b@01.2.3", "a/b@^^1", "a/b@^~1.2", "a/b@1.2.3.4", "a/b@+1.2.3", "a/b@latest", "a/b@^"} {
+	for _, bad := range []string{"", "a", "/b", "a/", "a/b@", "a/b@v1.2.3", "a/b@1.*", "a/b@^*", "a/b@1.2.3-rc1", "a/b@01.2.3", "a/b@^^1", "a/b@^~1.2", "a/b@1.2.3.4", "a/b@+1.2.3", "a/b@latest", "a/b@^"} {
 		if w, err := ParseWanted(bad); err == nil {
 			t.Errorf("%q: %+v", bad, w)
 		}
 	}
 	if _, ok := must(ParseWanted("a/b@^1")).accepts(&Version{}); ok {
 		t.Error("a version without a number is in a range")
+	}
+}
+
+// TestWantedAsTags holds the ranges against those of tags and labels.
+func TestWantedAsTags(t *testing.T) {
+	for _, kind := range []string{"", "^", "~"} {
+		for _, numbers := range []string{"*", "0", "1", "0.0", "0.1", "1.0", "1.2", "0.0.0", "0.0.3", "0.1.0", "0.1.2", "1.0.0", "1.2.3"} {
+			if kind+numbers == "~0.0.0" {
+				continue // the library under tags takes that for all versions
+			}
+			w, err := ParseWanted("a/b@" + kind + numbers)
+			if err != nil {
+				if numbers != "*" || kind == "" {
+					t.Error(err)
+				}
+				continue
+			}
+			r := must(contract.ParseRange(kind + numbers))
+			for at := range 4 * 4 * 5 {
+				v := fmt.Sprintf("%d.%d.%d", at/20, at/5%4, at%5)
+				if _, got := w.accepts(&Version{Version: v}); got != r.Has(must(contract.ParseVersion(v))) {
+					t.Errorf("%s: %s: %v", w, v, got)
+				}
+			}
+		}
+	}
+}
+
+// TestTakenByRegistry parses what the registry takes, and finds the same
+// fingerprints.
+func TestTakenByRegistry(t *testing.T) {
+	record := func(fields string) string {
+		return `{"type":"record","name":"R","namespace":"shop","fields":[` + fields + `]}`
+	}
+	const decimal = `{"type":"bytes","logicalType":"decimal"`
+	for _, text := range []string{
+		// Decimals that are none are what they are of.
+		decimal + `}`, decimal + `,"precision":2,"scale":3}`, decimal + `,"precision":"4"}`, decimal + `,"precision":4,"scale":"2"}`,
+		decimal + `,"precision":4.5}`, decimal + `,"precision":0}`, decimal + `,"precision":-4}`, decimal + `,"precision":4,"scale":-1}`,
+		`{"type":"fixed","name":"F","size":2,"logicalType":"decimal","precision":5}`,
+		`["null",{"type":"map","values":{"type":"array","items":` + decimal + `}}}]`,
+		record(`{"name":"bad","type":["null",` + decimal + `}],"default":null},{"name":"good","type":` + decimal + `,"precision":4},"default":"\u0001"},
+			{"name":"m","type":{"type":"map","values":"string"},"default":{"logicalType":"decimal"}}`),
+		`{"type":"int","logicalType":7}`, `{"type":"string","logicalType":"date"}`, `{"type":"fixed","name":"F","size":"15"}`, `[]`,
+		record(`{"name":"x","type":["null","string"],"default":"a"}`), record(`{"name":"x","type":"long","logicalType":"timestamp-millis","doc":7,"aliases":["y"]}`),
+		record(`{"name":"x","type":{"type":"array","items":"R"},"default":[{"x":[]}]}`),
+	} {
+		s, err := registryavro.Parse(registryavro.Source{Text: text})
+		if err != nil {
+			t.Errorf("%s: the registry: %v", text, err)
+			continue
+		}
+		v, err := NewVersion("a/b", "1.0.0", text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+		} else if v.Fingerprint() != s.CRC64() || v.Definition != text {
+			t.Errorf("%s: fingerprint %x, the registry's is %x", text, v.Fingerprint(), s.CRC64())
+		}
+	}
+	if _, err := NewLockEntry("a/b", "1.0.0", "b.avsc", []byte(`{"type":"array","items":"M"}`), `{"type":"fixed","name":"M","size":2,"logicalType":"decimal","precision":5}`); err != nil {
+		t.Errorf("within a reference: %v", err)
+	}
+	// A valid decimal beside stays one.
+	v := must(NewVersion("a/b", "1.0.0", record(`{"name":"bad","type":`+decimal+`}},{"name":"good","type":`+decimal+`,"precision":4,"scale":2}}`)))
+	if f := v.Schema().Root().Fields; f[0].Type.LogicalType != "" || f[1].Type.LogicalType != "decimal" {
+		t.Errorf("%+v", f)
+	}
+}
+
+// TestHollow reads no message that has next to no bytes and room for billions of
+// items.
+func TestHollow(t *testing.T) {
+	arrays := func(items string) string { return `{"type":"array","items":{"type":"array","items":` + items + `}}` }
+	const empty = `{"type":"record","name":"E","fields":[{"name":"n","type":"null"}]}`
+	for text, want := range map[string]bool{
+		arrays(`"null"`): true, arrays(empty): true, arrays(`{"type":"fixed","name":"F","size":0}`): true, arrays(`"int"`): false, arrays(`["null","int"]`): false,
+		`{"type":"record","name":"R","fields":[{"name":"e","type":` + empty + `},{"name":"a","type":["null",{"type":"map","values":{"type":"array","items":"E"}}]}]}`:           true,
+		`{"type":"record","name":"R","fields":[{"name":"a","type":{"type":"array","items":"R"}}]}`:                                                                              false,
+		`{"type":"record","name":"R","fields":[{"name":"m","type":{"type":"map","values":"null"}}]}`:                                                                            false,
+		`{"type":"record","name":"R","fields":[{"name":"r","type":["null","R"]},{"name":"x","type":{"type":"record","name":"S","fields":[{"name":"s","type":["null","S"]}]}}]}`: false,
+	} {
+		if got := hollow(must(NewVersion("a/b", "1.0.0", text))); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+	v := must(NewVersion("a/b", "1.0.0", arrays(`"null"`)))
+	c := must(NewConsumer[any](t.Context(), lockOf(t, v), "a/b@1.0.0"))
+	for n, ok := range map[int]bool{10: true, 16: true, 17: false, 100_000: false} {
+		data := binary.AppendVarint(wire.Reference{Form: wire.SingleObject, Fingerprint: v.Fingerprint()}.AppendHeader(nil), int64(n))
+		for range n {
+			data = append(binary.AppendVarint(data, 4096), 0)
+		}
+		_, err := c.Decode(t.Context(), append(data, 0))
+		if in := (*Invalid)(nil); (err == nil) != ok || err != nil && !errors.As(err, &in) {
+			t.Errorf("%d arrays of 4096: %v", n, err)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package avro
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ type Consumer[T any] struct {
 type reader struct {
 	writer *Version
 	schema *twmb.Schema // resolved
+	hollow bool         // what it wrote may claim much in few bytes
 	err    error        // of a version that cannot be read
 }
 
@@ -132,6 +134,9 @@ func (c *Consumer[T]) Read(ctx context.Context, m wire.Message, v *T) error {
 }
 
 func (c *Consumer[T]) payload(r *reader, payload []byte, v *T) error {
+	if r.hollow && overfull(r.writer, payload) {
+		return &Invalid{Schema: r.writer.String(), Path: cmp.Or(r.writer.record, "the message"), Detail: fmt.Sprintf("it has more than %d items without any bytes", maxEmpties)}
+	}
 	rest, err := r.schema.Decode(payload, v, c.decode...)
 	if err != nil {
 		in := invalid(r.writer, err)
@@ -141,7 +146,7 @@ func (c *Consumer[T]) payload(r *reader, payload []byte, v *T) error {
 		return in
 	}
 	if len(rest) > 0 {
-		return &Invalid{Schema: r.writer.String(), Path: r.writer.record, Detail: fmt.Sprintf("%d bytes are left over", len(rest))}
+		return &Invalid{Schema: r.writer.String(), Path: cmp.Or(r.writer.record, "the message"), Detail: fmt.Sprintf("%d bytes are left over", len(rest))}
 	}
 	return nil
 }
@@ -172,7 +177,7 @@ func (c *Consumer[T]) meet(ctx context.Context, ref wire.Reference) (*reader, er
 			return nil, err
 		}
 	}
-	r := &reader{writer: writer}
+	r := &reader{writer: writer, hollow: hollow(writer)}
 	if r.schema, r.err = twmb.Resolve(writer.schema, c.reader.schema); r.err != nil {
 		r.err = fmt.Errorf("%w: %s was written, and %s cannot read it: %w", ErrUnreadable, writer, c.reader, r.err)
 	}

@@ -181,7 +181,8 @@ func (o opener) add(e LockEntry) error {
 	if _, twice := o.entries[key]; twice {
 		return fmt.Errorf("%s: %s is there twice", LockName, key)
 	}
-	if w, err := ParseWanted(key); err != nil || w.from == (semver{}) && w.to == (semver{}) || w.text[0] == '^' || w.text[0] == '~' {
+	_, numbers, ok := parseNumbers(e.Version)
+	if _, err := ParseWanted(key); err != nil || !ok || numbers < 3 {
 		return fmt.Errorf("%s: %q is not REGISTRY/NAME@VERSION", LockName, key)
 	}
 	text, err := fs.ReadFile(o.fsys, path.Join(o.dir, e.File))
@@ -243,12 +244,13 @@ func whole(definition string, before []string) (string, error) {
 		return definition, nil
 	}
 	var cache twmb.SchemaCache
+	read := func(text string) (*twmb.Schema, error) { return cache.Parse(text) }
 	for _, b := range before {
-		if _, err := cache.Parse(b); err != nil {
+		if _, err := lenient(b, read); err != nil {
 			return "", err
 		}
 	}
-	s, err := cache.Parse(definition)
+	s, err := lenient(definition, read)
 	if err != nil {
 		return "", err
 	}

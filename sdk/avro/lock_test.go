@@ -149,6 +149,18 @@ func TestLockOfWindows(t *testing.T) {
 	}
 }
 
+// A range names no version.
+func TestLockOfARange(t *testing.T) {
+	for _, version := range []string{"1", "1.0", "^1.0.0", "*", ""} {
+		fsys, f := folder(t)
+		f.Schemas[0].Version = version
+		put(t, fsys, f)
+		if _, err := Open(fsys, "schemas"); err == nil || !strings.Contains(err.Error(), "is not REGISTRY/NAME@VERSION") {
+			t.Errorf("%q: %v", version, err)
+		}
+	}
+}
+
 func TestLockReferencesInARing(t *testing.T) {
 	fsys, f := folder(t)
 	f.Schemas[2].References = []string{"shop/parcel@1.0.0"}

@@ -3,6 +3,9 @@ package avro
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
+	"math"
+	"slices"
 
 	twmb "github.com/twmb/avro"
 )
@@ -11,9 +14,7 @@ import (
 // the indexes of arrays and the keys of maps, which the Avro library's errors
 // lack. "" where the payload fits: then the reader has something against it.
 func locate(v *Version, payload []byte) string {
-	root := v.schema.Root()
-	w := walk{data: payload, named: map[string]*twmb.SchemaNode{}}
-	w.collect(root, 0)
+	w, root := newWalk(v, payload, maxItems)
 	path, ok := w.value(root, v.record, 0)
 	if ok {
 		return ""
@@ -21,8 +22,75 @@ func locate(v *Version, payload []byte) string {
 	return path
 }
 
-// Bounds of a walk: it runs only for a message that is refused already, and
-// gives up with the path so far.
+// hollow reports whether a version has arrays of what takes no bytes, for which
+// a short payload may claim more items than memory holds. The Avro library bounds
+// those of one array, and not how many arrays there are.
+func hollow(v *Version) bool {
+	w, root := newWalk(v, nil, 0)
+	for _, n := range append(slices.Collect(maps.Values(w.named)), root) {
+		if w.holds(n, 0) {
+			return true
+		}
+	}
+	return false
+}
+
+// holds looks for such an array in a type, but not behind names.
+func (w *walk) holds(n *twmb.SchemaNode, depth int) bool {
+	if n == nil || depth > maxDepth {
+		return false
+	}
+	if n.Type == "array" && w.empty(n.Items, 0) {
+		return true
+	}
+	for i := range n.Fields {
+		if w.holds(&n.Fields[i].Type, depth+1) {
+			return true
+		}
+	}
+	for i := range n.Branches {
+		if w.holds(&n.Branches[i], depth+1) {
+			return true
+		}
+	}
+	return w.holds(n.Items, depth+1) || w.holds(n.Values, depth+1)
+}
+
+// empty reports whether values of a type may take no bytes.
+func (w *walk) empty(n *twmb.SchemaNode, depth int) bool {
+	if depth > maxDepth {
+		return false
+	}
+	switch n.Type {
+	case "null":
+		return true
+	case "fixed":
+		return n.Size == 0
+	case "record", "error":
+		for i := range n.Fields {
+			if !w.empty(&n.Fields[i].Type, depth+1) {
+				return false
+			}
+		}
+		return true
+	}
+	def := w.named[n.Type]
+	return def != nil && def != n && w.empty(def, depth+1)
+}
+
+// overfull reports whether a payload of a hollow version claims more items
+// without bytes than a consumer makes room for.
+func overfull(v *Version, payload []byte) bool {
+	w, root := newWalk(v, payload, math.MaxInt)
+	w.value(root, "", 0)
+	return w.empties > maxEmpties
+}
+
+// maxEmpties bounds the items of a message that take no bytes.
+const maxEmpties = 1 << 16
+
+// Bounds of a walk that looks for what is wrong: it runs only for a message that
+// is refused already, and gives up with the path so far.
 const (
 	maxDepth = 100
 	maxItems = 10_000
@@ -30,9 +98,18 @@ const (
 )
 
 type walk struct {
-	data  []byte
-	items int
-	named map[string]*twmb.SchemaNode
+	data    []byte
+	items   int // that were passed, of at most
+	most    int
+	empties int // of them without bytes, of at most maxEmpties
+	named   map[string]*twmb.SchemaNode
+}
+
+func newWalk(v *Version, payload []byte, most int) (*walk, *twmb.SchemaNode) {
+	root := v.schema.Root()
+	w := &walk{data: payload, most: most, named: map[string]*twmb.SchemaNode{}}
+	w.collect(root, 0)
+	return w, root
 }
 
 // collect notes the definitions of named types.
@@ -121,9 +198,10 @@ func (w *walk) blocks(n *twmb.SchemaNode, path string, depth int) (string, bool)
 			return path, true
 		}
 		for ; count > 0; count-- {
-			if w.items++; w.items > maxItems {
+			if w.items++; w.items > w.most || w.empties > maxEmpties {
 				return path, false
 			}
+			left := len(w.data)
 			item, inner := n.Items, fmt.Sprintf("%s[%d]", path, at)
 			if n.Type == "map" {
 				size, ok := w.long()
@@ -135,6 +213,9 @@ func (w *walk) blocks(n *twmb.SchemaNode, path string, depth int) (string, bool)
 			}
 			if p, ok := w.value(item, inner, depth+1); !ok {
 				return p, false
+			}
+			if len(w.data) == left {
+				w.empties++
 			}
 			at++
 		}

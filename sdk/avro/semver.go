@@ -9,7 +9,8 @@ import (
 // Wanted is which schema a producer or consumer is built for: REGISTRY/NAME,
 // REGISTRY/NAME@1.2.0, or the newest of a range: REGISTRY/NAME@^1 (1.0.0 up to
 // but without 2.0.0), @^1.2 (from 1.2.0 on), @~1.2 (1.2.0 up to but without
-// 1.3.0). Below 1.0.0 ^ lets the first number that is not 0 stay.
+// 1.3.0), @1 and @1.2 (what begins so), @* (any). Below 1.0.0 ^ lets the first
+// number that is not 0 stay.
 type Wanted struct {
 	Name     string
 	text     string // after the @
@@ -25,18 +26,18 @@ func ParseWanted(s string) (Wanted, error) {
 	if r, n, ok := strings.Cut(w.Name, "/"); !ok || r == "" || n == "" {
 		return w, fmt.Errorf("%q names no schema: REGISTRY/NAME or REGISTRY/NAME@VERSION, as in shop/order@1.2.0 or shop/order@^1", s)
 	}
-	if !strings.Contains(s, "@") {
+	if !strings.Contains(s, "@") || w.text == "*" {
 		return w, nil
 	}
 	numbers := strings.TrimLeft(w.text, "^~")
 	from, given, ok := parseNumbers(numbers)
 	kind := strings.TrimSuffix(w.text, numbers)
-	if !ok || len(kind) > 1 || kind == "" && given < 3 {
-		return w, fmt.Errorf("%q: %q is neither a version nor a range: 1.2.0, ^1, ^1.2, ~1.2", s, w.text)
+	if !ok || len(kind) > 1 {
+		return w, fmt.Errorf("%q: %q is neither a version nor a range that is read here: 1.2.0, ^1, ^1.2, ~1.2, 1, 1.2, *", s, w.text)
 	}
 	w.from, w.to = from, from
 	switch {
-	case kind == "", given == 3 && kind == "^" && from[0] == 0 && from[1] == 0:
+	case given == 3 && (kind == "" || kind == "^" && from[0] == 0 && from[1] == 0):
 		w.to[2]++
 	case kind == "^" && from[0] == 0 && given > 1:
 		w.to = semver{0, from[1] + 1}

@@ -39,7 +39,7 @@ func parse(v *Version, opts ...twmb.SchemaOpt) (*Version, error) {
 	if len(v.Definition) > MaxDefinition {
 		return nil, fmt.Errorf("%s: the schema is longer than %d bytes", v, MaxDefinition)
 	}
-	schema, err := twmb.Parse(v.Definition, opts...)
+	schema, err := lenient(v.Definition, func(text string) (*twmb.Schema, error) { return twmb.Parse(text, opts...) })
 	if err != nil {
 		return nil, fmt.Errorf("%s: the schema does not parse: %w", v, err)
 	}

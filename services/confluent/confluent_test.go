@@ -24,7 +24,11 @@ type fixture struct {
 }
 
 func newFixture(t testing.TB) *fixture {
-	e := registry.New(registry.Config{DB: storetest.Open(t)})
+	return newFixtureWith(t, nil)
+}
+
+func newFixtureWith(t testing.TB, guard func(context.Context, registry.Version) error) *fixture {
+	e := registry.New(registry.Config{DB: storetest.Open(t), Guard: guard})
 	t.Cleanup(e.Close)
 	s := httptest.NewServer(New(Config{Engine: e, Scope: func(*http.Request) cluster.Scope { return here }}))
 	t.Cleanup(s.Close)
@@ -200,6 +204,19 @@ func TestDelete(t *testing.T) {
 		{"GET /subjects/base/versions", "", `200 [1,3]`},
 		{"DELETE /subjects/base/versions/3?permanent=true", "", `404 {"error_code":40407,`},
 		{"DELETE /subjects/base/versions/2?permanent=true", "", `200 2`},
+	})
+}
+
+// What is in use is not deleted for good, and that is the caller's affair.
+func TestDeleteInUse(t *testing.T) {
+	f := newFixtureWith(t, func(_ context.Context, v registry.Version) error {
+		return fmt.Errorf("version %s: %w by billing", v.Semver, registry.ErrInUse)
+	})
+	f.run([]step{
+		{"POST /subjects/order/versions", avro("id"), `200 {"id":1}`},
+		{"DELETE /subjects/order/versions/1", "", `200 1`},
+		{"DELETE /subjects/order/versions/1?permanent=true", "", `422 ~version 1.0.0: `},
+		{"DELETE /subjects/order?permanent=true", "", `422 ~billing`},
 	})
 }
 

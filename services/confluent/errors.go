@@ -64,7 +64,7 @@ func wrap(err error, n registry.Name) error {
 		return fault(42206, "One or more references exist to the schema of subject %s: %v", called(n), err)
 	case errors.Is(err, registry.ErrDisabled):
 		return fault(42205, "Subject %s is in read-only mode: %v", called(n), err)
-	case errors.Is(err, registry.ErrDeleting), errors.Is(err, registry.ErrTooMany), errors.Is(err, registry.ErrNecessary):
+	case errors.Is(err, registry.ErrDeleting), errors.Is(err, registry.ErrTooMany), errors.Is(err, registry.ErrNecessary), errors.Is(err, registry.ErrInUse):
 		return fault(42205, "Operation not permitted on subject %s: %v", called(n), err)
 	}
 	return err

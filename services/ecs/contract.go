@@ -59,6 +59,14 @@ func (a *API) checkContracts(tx *store.Tx, s *cluster.Service, d cluster.TaskDef
 	return "", clientErr("%s is not deployed: its contracts do not get on with what runs. %s\n%s", revision, why, hint)
 }
 
+// hasBeenLetIn reports whether a service runs a revision already, be it beside the
+// one that its rollout brings, or may go back to it: that stays, is scaled and is
+// gone back to whatever came since. All that is deployed is held against it, too.
+func hasBeenLetIn(s cluster.Service, d cluster.TaskDefinition) bool {
+	is := func(o cluster.Deployment) bool { return o.Family == d.Family && o.Revision == d.Revision }
+	return slices.ContainsFunc(s.Deployments, is) || s.Stable != nil && is(*s.Stable)
+}
+
 // logForced is called once the deployment is committed.
 func (a *API) logForced(event string) {
 	if event != "" {

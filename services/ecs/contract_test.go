@@ -3,6 +3,7 @@ package ecs
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,6 +68,15 @@ func TestContracts(t *testing.T) {
 		_, err := f.TagResource(f.ctx, &ecs.TagResourceInput{ResourceArn: s.ServiceArn, Tags: []types.Tag{{Key: ptr(forceTag), Value: &value}}})
 		must(t, err)
 	}
+	change := func(how func(*cluster.Service)) {
+		t.Helper()
+		must(t, f.db.Update(f.ctx, func(tx *store.Tx) error {
+			s, _ := cluster.Services.Get(tx, cluster.ServiceKey(f.scope, "default", "web"))
+			s.Deployments = slices.Clone(s.Deployments)
+			how(&s)
+			return cluster.Services.Put(tx, s)
+		}))
+	}
 	refused(to("web:2"), "web:2 is not deployed")
 	tag("")
 	refused(to("web:2"), "has no value")
@@ -75,6 +85,7 @@ func TestContracts(t *testing.T) {
 	// A reason is good for one revision, and for that again.
 	refused(to("web:3"), "was used for web:2: to deploy web:3 all the same, give it another one")
 	must(t, to("web:1"))
+	change(func(s *cluster.Service) { s.Deployments = s.Deployments[:1] }) // the rollout is complete
 	must(t, to("web:2"))
 	out, err := f.DescribeServices(f.ctx, &ecs.DescribeServicesInput{Services: []string{"web"}})
 	must(t, err)
@@ -89,6 +100,21 @@ func TestContracts(t *testing.T) {
 	if len(c.asked) > 0 {
 		t.Errorf("asked for %q", c.asked)
 	}
+
+	// Nor is it where an update goes back to what a rollout still replaces, or to
+	// the last revision that was complete.
+	must(t, to("web:1"))
+	change(func(s *cluster.Service) {
+		s.Stable = &cluster.Deployment{Family: "web", Revision: 2}
+		s.Deployments = s.Deployments[:1]
+	})
+	must(t, to("web:2"))
+	if len(c.asked) > 0 {
+		t.Errorf("going back: asked for %q", c.asked)
+	}
+	change(func(s *cluster.Service) { s.Deployments, s.Stable = s.Deployments[:1], nil })
+	tag("")
+	refused(to("web:3"), "web:3 is not deployed")
 
 	f.create(func(in *ecs.CreateServiceInput) {
 		in.ServiceName, in.Tags = ptr("forced"), []types.Tag{{Key: ptr(forceTag), Value: ptr("first")}}

@@ -74,7 +74,7 @@ func (a *API) UpdateService(ctx context.Context, in *ecs.UpdateServiceInput) (*e
 		s.UpdatedAt = now()
 		p := old.Primary()
 		other := p == nil || p.Family != d.Family || p.Revision != d.Revision
-		if other { // what runs already was let in: it stays, and is scaled, whatever came since
+		if !hasBeenLetIn(old, d) {
 			if forced, err = a.checkContracts(tx, &s, d); err != nil {
 				return err
 			}
