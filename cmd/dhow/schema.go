@@ -23,6 +23,8 @@ type schemaCmd struct {
 	Pull   schemaPullCmd   `cmd:"" help:"Write released versions into a folder."`
 	Lock   schemaLockCmd   `cmd:"" help:"Write the lock file of a folder, by which programs carry its schemas with them."`
 	Diff   schemaDiffCmd   `cmd:"" help:"Explain what the change from one schema to another means."`
+	Show   schemaShowCmd   `cmd:"" help:"Print a schema's name and fingerprints, or its text."`
+	Cat    schemaCatCmd    `cmd:"" help:"Print the records of an Avro object container file as lines of JSON."`
 	Ls     schemaLsCmd     `cmd:"" help:"List schemas and their versions."`
 	Gen    schemaGenCmd    `cmd:"" help:"Write code for a folder's schemas."`
 	Impact schemaImpactCmd `cmd:"" help:"List the services that produce and consume a schema."`

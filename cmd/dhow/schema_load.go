@@ -13,28 +13,37 @@ import (
 	"github.com/dhowhq/dhow/contract/registry"
 )
 
-// loadSchema reads a schema from a file, or else from the registry; label is
-// what messages call it.
-func loadSchema(ctx context.Context, said string) (s contract.Schema, label string, err error) {
+// loaded is a schema that the command line names.
+type loaded struct {
+	contract.Schema
+	label string // what messages call it
+	text  string // whole: what a registry gets, or has
+}
+
+// loadSchema reads a schema from a file, or else from the registry; what ends
+// like a file is one.
+func loadSchema(ctx context.Context, said string) (l loaded, err error) {
 	file, name, _ := strings.Cut(said, "#")
 	if _, err := os.Stat(file); err == nil {
 		f, err := loadFile(file, name)
-		return f.Schema, filepath.Base(said), err
+		return loaded{f.Schema, filepath.Base(said), f.Text}, err
+	} else if folder.IsSchema(file) {
+		return l, err
 	}
 	name, text, _ := strings.Cut(said, "@")
 	rng, err := contract.ParseRange(text)
 	if err != nil {
-		return nil, "", err
+		return l, err
 	}
 	k, err := newClient().schemas().Need(ctx, name)
 	if err != nil {
-		return nil, "", err
+		return l, err
 	}
 	v := k.Find(rng)
 	if v == nil {
-		return nil, "", fmt.Errorf("%s has no version in %s", k.Name, rng)
+		return l, fmt.Errorf("%s has no version in %s", k.Name, rng)
 	}
-	return v.Schema, v.Label(), nil
+	return loaded{v.Schema, v.Label(), v.Text}, nil
 }
 
 // loadFile reads a file, with what it uses of its neighbours; name says which

@@ -118,16 +118,16 @@ type schemaDiffCmd struct {
 // Run prints what the change is for semantic versions, and all that breaks in
 // either direction.
 func (c schemaDiffCmd) Run(ctx context.Context) error {
-	from, label, err := loadSchema(ctx, c.From)
+	from, err := loadSchema(ctx, c.From)
 	if err != nil {
 		return err
 	}
-	to, _, err := loadSchema(ctx, c.To)
+	to, err := loadSchema(ctx, c.To)
 	if err != nil {
 		return err
 	}
-	before := []contract.Version{{Label: label, Schema: from}}
-	bump := contract.BumpOf(to, before)
+	before := []contract.Version{{Label: from.label, Schema: from.Schema}}
+	bump := contract.BumpOf(to.Schema, before)
 	what := map[contract.Bump]string{
 		contract.Same:  "none: it is the same text",
 		contract.Patch: "patch: documentation or form alone",
@@ -139,7 +139,7 @@ func (c schemaDiffCmd) Run(ctx context.Context) error {
 		level contract.Level
 		says  string
 	}{{contract.Backward, "the new version reads the old messages"}, {contract.Forward, "the old version reads the new messages"}} {
-		breaks := contract.Check(side.level, to, before)
+		breaks := contract.Check(side.level, to.Schema, before)
 		yes := "yes"
 		if len(breaks) > 0 {
 			yes = "no"

@@ -57,6 +57,9 @@ func (f File) Key() string {
 // formats are the languages by the ends of files' names.
 var formats = map[string]contract.Format{".avsc": contract.Avro, ".json": contract.JSON, ".proto": contract.Protobuf}
 
+// IsSchema reports whether a file is one of schemas, by its name.
+func IsSchema(at string) bool { return formats[path.Ext(at)] != "" || IsIDL(at) }
+
 // maxFile bounds a file, in bytes.
 const maxFile = 1 << 20
 
