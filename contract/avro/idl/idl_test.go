@@ -289,7 +289,11 @@ func FuzzRead(f *testing.F) {
 func FuzzReadProtocol(f *testing.F) {
 	f.Add(`{"protocol": "P", "namespace": "shop", "types": [{"type": "fixed", "name": "Old", "size": 2}], "messages": {}}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		_, err := ReadProtocol("s.avpr", text)
+		_, err := ReadSchema("s.avsc", text, func(string) ([]byte, error) { return []byte(text), nil }, "t.avsc", "u.avdl")
+		if m := (*verdict.Malformed)(nil); err != nil && !errors.As(err, &m) {
+			t.Fatalf("%q: %T %v", text, err, err)
+		}
+		_, err = ReadProtocol("s.avpr", text)
 		if m := (*verdict.Malformed)(nil); err != nil && !errors.As(err, &m) {
 			t.Fatalf("%q: %T %v", text, err, err)
 		}
