@@ -23,6 +23,8 @@ type schemaCmd struct {
 	Pull   schemaPullCmd   `cmd:"" help:"Write released versions into a folder."`
 	Lock   schemaLockCmd   `cmd:"" help:"Write the lock file of a folder, by which programs carry its schemas with them."`
 	Diff   schemaDiffCmd   `cmd:"" help:"Explain what the change from one schema to another means."`
+	Show   schemaShowCmd   `cmd:"" help:"Print a schema's name and fingerprints, or its text."`
+	Cat    schemaCatCmd    `cmd:"" help:"Print the records of an Avro object container file as lines of JSON."`
 	Ls     schemaLsCmd     `cmd:"" help:"List schemas and their versions."`
 	Gen    schemaGenCmd    `cmd:"" help:"Write code for a folder's schemas."`
 	Impact schemaImpactCmd `cmd:"" help:"List the services that produce and consume a schema."`
@@ -37,12 +39,18 @@ func (c client) schemas() folder.Remote {
 
 // schemaFolder is a folder of schemas on the command line.
 type schemaFolder struct {
-	Dir      string `arg:"" type:"existingdir" help:"The folder: REGISTRY/NAME.avsc, or NAME.avsc in the registry that --registry says; also .json and .proto."`
+	Dir      string `arg:"" type:"existingdir" help:"The folder: REGISTRY/NAME.avsc, or NAME.avsc in the registry that --registry says; also .json, .proto, and .avdl and .avpr, which declare several."`
 	Registry string `default:"default-registry" help:"Registry of the files at the folder's top."`
 }
 
+// read reads it and nothing outside of it, whatever links and imports say.
 func (f schemaFolder) read() ([]folder.File, error) {
-	files, err := folder.Read(os.DirFS(f.Dir), f.Registry)
+	root, err := os.OpenRoot(f.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	files, err := folder.Read(root.FS(), f.Registry)
 	if errors.Is(err, folder.ErrEmpty) {
 		return nil, fmt.Errorf("%s: %w", f.Dir, err)
 	}
@@ -119,7 +127,7 @@ func printFindings(out io.Writer, list []folder.Finding) {
 	w.Flush()
 	for _, f := range list {
 		if lines := reasons(f); len(lines) > 0 {
-			fmt.Fprintf(out, "\n%s is refused (%s):\n", f.Path, levelOr(f.Level))
+			fmt.Fprintf(out, "\n%s is refused (%s):\n", f.At(), levelOr(f.Level))
 			for _, l := range lines {
 				fmt.Fprintln(out, "  -", l)
 			}
@@ -148,13 +156,13 @@ func reasons(f folder.Finding) (lines []string) {
 // annotate prints GitHub's workflow commands.
 func (c schemaCheckCmd) annotate(f folder.Finding) {
 	escape := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
-	at := filepath.ToSlash(relative(filepath.Join(c.Dir, f.Path)))
 	for i, l := range reasons(f) {
-		line := 1
+		at := f.Place()
 		if i < len(f.Breaks) {
-			line = max(1, f.LineOf(f.Breaks[i]))
+			at = f.PlaceOf(f.Breaks[i])
 		}
-		fmt.Printf("::error file=%s,line=%d,title=%s::%s\n", at, line, f.Name, escape.Replace(l))
+		file := filepath.ToSlash(relative(filepath.Join(c.Dir, at.File)))
+		fmt.Printf("::error file=%s,line=%d,title=%s::%s\n", file, at.Line, f.Name, escape.Replace(l))
 	}
 }
 
@@ -196,7 +204,7 @@ func (c schemaPushCmd) Run(ctx context.Context) error {
 		}
 		v, err := r.Push(ctx, f, c.Compatibility)
 		if err != nil {
-			return fmt.Errorf("%s: %w", f.Path, err)
+			return fmt.Errorf("%s: %w", f.At(), err)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Name, v.Label(), what, v.ID)
 	}

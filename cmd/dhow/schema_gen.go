@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/dhowhq/dhow/contract"
 	"github.com/dhowhq/dhow/contract/gen"
@@ -75,7 +76,11 @@ func (c schemaGenGoCmd) locked() ([]string, error) {
 	}
 	list := []string{avro.LockName}
 	for _, e := range lock.Schemas {
-		list = append(list, e.File)
+		for _, f := range append([]string{e.File}, e.Imports...) {
+			if !slices.Contains(list, f) {
+				list = append(list, f)
+			}
+		}
 	}
 	return list, nil
 }

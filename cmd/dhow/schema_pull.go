@@ -10,6 +10,7 @@ import (
 
 	"github.com/dhowhq/dhow/contract"
 	"github.com/dhowhq/dhow/contract/folder"
+	"github.com/dhowhq/dhow/contract/registry"
 	"github.com/dhowhq/dhow/sdk/avro"
 )
 
@@ -40,11 +41,25 @@ func (c schemaPullCmd) Run(ctx context.Context) error {
 		file := folder.PathOf(k.Name, "", k.Format)
 		if c.Pin {
 			file = folder.PathOf(k.Name, v.Semver, k.Format)
+		} else if err := c.declared(k.Name, file); err != nil {
+			return err
 		}
 		if err := writeNew(filepath.Join(c.To, filepath.FromSlash(file)), v.Text); err != nil {
 			return err
 		}
 		fmt.Println(filepath.Join(c.To, file), "is", k.Name, v.Label())
+	}
+	return nil
+}
+
+// declared is an error if another file of the folder has the schema already, as
+// one of IDL may. What else is wrong with the folder is no matter here.
+func (c schemaPullCmd) declared(name, file string) error {
+	files, _ := schemaFolder{Dir: c.To, Registry: registry.Default}.read()
+	for _, f := range files {
+		if f.Name == name && f.Release == "" && f.Path != file {
+			return fmt.Errorf("%s is %s: change it there, or pull with --pin", filepath.Join(c.To, f.At()), name)
+		}
 	}
 	return nil
 }
@@ -96,23 +111,23 @@ func (c schemaLockCmd) Run(ctx context.Context) error {
 }
 
 type schemaDiffCmd struct {
-	From string `arg:"" help:"The old one: a file, or REGISTRY/NAME@VERSION."`
+	From string `arg:"" help:"The old one: a file, or REGISTRY/NAME@VERSION; of a file that declares several FILE#NAME."`
 	To   string `arg:"" help:"The new one."`
 }
 
 // Run prints what the change is for semantic versions, and all that breaks in
 // either direction.
 func (c schemaDiffCmd) Run(ctx context.Context) error {
-	from, label, err := c.load(ctx, c.From)
+	from, err := loadSchema(ctx, c.From)
 	if err != nil {
 		return err
 	}
-	to, _, err := c.load(ctx, c.To)
+	to, err := loadSchema(ctx, c.To)
 	if err != nil {
 		return err
 	}
-	before := []contract.Version{{Label: label, Schema: from}}
-	bump := contract.BumpOf(to, before)
+	before := []contract.Version{{Label: from.label, Schema: from.Schema}}
+	bump := contract.BumpOf(to.Schema, before)
 	what := map[contract.Bump]string{
 		contract.Same:  "none: it is the same text",
 		contract.Patch: "patch: documentation or form alone",
@@ -124,7 +139,7 @@ func (c schemaDiffCmd) Run(ctx context.Context) error {
 		level contract.Level
 		says  string
 	}{{contract.Backward, "the new version reads the old messages"}, {contract.Forward, "the old version reads the new messages"}} {
-		breaks := contract.Check(side.level, to, before)
+		breaks := contract.Check(side.level, to.Schema, before)
 		yes := "yes"
 		if len(breaks) > 0 {
 			yes = "no"
@@ -135,41 +150,4 @@ func (c schemaDiffCmd) Run(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// load reads a schema from a file, or else from the registry; label is what
-// messages call it.
-func (schemaDiffCmd) load(ctx context.Context, said string) (s contract.Schema, label string, err error) {
-	if _, err := os.Stat(said); err == nil {
-		s, err := loadFile(said)
-		return s, filepath.Base(said), err
-	}
-	name, text, _ := strings.Cut(said, "@")
-	rng, err := contract.ParseRange(text)
-	if err != nil {
-		return nil, "", err
-	}
-	k, err := newClient().schemas().Need(ctx, name)
-	if err != nil {
-		return nil, "", err
-	}
-	v := k.Find(rng)
-	if v == nil {
-		return nil, "", fmt.Errorf("%s has no version in %s", k.Name, rng)
-	}
-	return v.Schema, v.Label(), nil
-}
-
-// loadFile reads a file, with what it uses of its neighbours.
-func loadFile(path string) (contract.Schema, error) {
-	files, err := folder.Read(os.DirFS(filepath.Dir(path)), "default-registry")
-	for _, f := range files {
-		if f.Path == filepath.Base(path) {
-			return f.Schema, nil
-		}
-	}
-	if err == nil {
-		err = fmt.Errorf("%s is called neither .avsc nor .json nor .proto", path)
-	}
-	return nil, err
 }

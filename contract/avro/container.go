@@ -21,6 +21,7 @@ const maxBlock = 64 << 20
 // packed by deflate, snappy or zstandard; a block has at most 64 MiB.
 type Container struct {
 	schema *Schema
+	text   string // the schema's
 	codec  ocf.Codec
 	in     *bufio.Reader
 	sync   [16]byte
@@ -37,7 +38,7 @@ func OpenContainer(file string, in io.Reader) (*Container, error) {
 	var magic [4]byte
 	switch _, err := io.ReadFull(c.in, magic[:]); {
 	case err == nil && string(magic[:]) == "Obj\x00":
-		return nil, &verdict.Invalid{Detail: "the container has the format of Avro 1.2, which Avro 1.3 replaced: it begins with Obj and the byte 0, and only those with the byte 1 are read"}
+		return nil, &verdict.Invalid{Detail: "the container has the format of Avro 1.2, which Avro 1.3 replaced: it begins with Obj and the byte 0, and only those with the byte 1 are read. Read it with DataFileReader.openReader of Avro's Java library, which knows both, and write it anew with DataFileWriter"}
 	case err != nil || string(magic[:]) != "Obj\x01":
 		return nil, &verdict.Invalid{Detail: "not an Avro container file: it does not begin with Obj and the byte 1"}
 	}
@@ -52,7 +53,8 @@ func OpenContainer(file string, in io.Reader) (*Container, error) {
 		c.Close()
 		return nil, c.cut(err)
 	}
-	if c.schema, err = Parse(Source{File: file, Text: string(meta["avro.schema"])}); err != nil {
+	c.text = string(meta["avro.schema"])
+	if c.schema, err = Parse(Source{File: file, Text: c.text}); err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -140,6 +142,9 @@ func (c *Container) where() string {
 
 // Schema is what the data were written with.
 func (c *Container) Schema() *Schema { return c.schema }
+
+// Text is the schema's text, as it is in the file.
+func (c *Container) Text() string { return c.text }
 
 // Next is the next datum's bytes, valid until the next call, and io.EOF after
 // the last. The datum is valid by the schema; what is not is an error, as in

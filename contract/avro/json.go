@@ -47,6 +47,14 @@ func (v *value) member(name string) *value {
 	return nil
 }
 
+// textOf is a member that is a string, else "".
+func (v *value) textOf(name string) string {
+	if m := v.member(name); m != nil && m.shape == jsonString {
+		return m.text
+	}
+	return ""
+}
+
 // jsonReader reads one JSON text strictly by RFC 8259, keeping lines.
 // encoding/json keeps no places, takes duplicate names and mends bad UTF-8.
 type jsonReader struct {

@@ -1,7 +1,6 @@
 package avro
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,12 +15,12 @@ import (
 // *verdict.Malformed for what is no JSON; whether it is a schema is Parse's to
 // say.
 func Names(src Source) (defined, needed []string, err error) {
-	var v any
-	if err := json.Unmarshal([]byte(src.Text), &v); err != nil {
-		return nil, nil, &verdict.Malformed{Place: verdict.Place{File: src.File}, Detail: err.Error()}
+	v, bad := readJSON(src.Text)
+	if bad != nil {
+		return nil, nil, &verdict.Malformed{Place: place(src.File, src.Lines, bad.line), Detail: bad.detail}
 	}
 	var w nameWalk
-	w.visit(v, "")
+	w.visit(&v, "")
 	for _, n := range w.used {
 		if !slices.Contains(w.defined, n) && !slices.Contains(needed, n) {
 			needed = append(needed, n)
@@ -32,43 +31,43 @@ func Names(src Source) (defined, needed []string, err error) {
 
 type nameWalk struct{ defined, used []string }
 
-// visit looks at a schema within a namespace.
-func (w *nameWalk) visit(v any, ns string) {
-	switch v := v.(type) {
-	case string:
-		if _, ok := primitives[v]; !ok {
-			w.used = append(w.used, qualified(ns, v))
+// visit looks at a schema within a namespace, if there is one.
+func (w *nameWalk) visit(v *value, ns string) {
+	switch {
+	case v == nil:
+	case v.shape == jsonString:
+		if _, ok := primitives[v.text]; !ok {
+			w.used = append(w.used, qualified(ns, v.text))
 		}
-	case []any:
-		for _, b := range v {
-			w.visit(b, ns)
+	case v.shape == jsonArray:
+		for i := range v.items {
+			w.visit(&v.items[i], ns)
 		}
-	case map[string]any:
+	case v.shape == jsonObject:
 		w.object(v, ns)
 	}
 }
 
-func (w *nameWalk) object(o map[string]any, ns string) {
-	name, _ := o["name"].(string)
-	if own, ok := o["namespace"].(string); ok && !strings.Contains(name, ".") {
-		ns = own
+func (w *nameWalk) object(o *value, ns string) {
+	name := o.textOf("name")
+	if own := o.member("namespace"); own != nil && !strings.Contains(name, ".") {
+		ns = own.text
 	}
-	switch o["type"] {
+	switch o.textOf("type") {
 	case "record", "error", "enum", "fixed":
 		full := qualified(ns, name)
 		w.defined = append(w.defined, full)
-		fields, _ := o["fields"].([]any)
-		for _, f := range fields {
-			if f, ok := f.(map[string]any); ok {
-				w.visit(f["type"], space(full))
+		if fields := o.member("fields"); fields != nil {
+			for i := range fields.items {
+				w.visit(fields.items[i].member("type"), space(full))
 			}
 		}
 	case "array":
-		w.visit(o["items"], ns)
+		w.visit(o.member("items"), ns)
 	case "map":
-		w.visit(o["values"], ns)
+		w.visit(o.member("values"), ns)
 	default:
-		w.visit(o["type"], ns)
+		w.visit(o.member("type"), ns)
 	}
 }
 

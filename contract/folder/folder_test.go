@@ -51,14 +51,14 @@ func TestReadRefuses(t *testing.T) {
 		want  string
 	}{
 		{"nothing", files("a.txt", ""), "no schema is in it"},
-		{"no JSON", files("a.avsc", "{"), "a.avsc"},
+		{"no JSON", files("a.avsc", "\n{"), "a.avsc:2: a member's name in quotes should be here, not the end of the text"},
+		{"a member twice", files("a.avsc", "{\n\"type\": \"int\",\n\"type\": \"int\"}"), `a.avsc:3: "type" is twice in one object`},
 		{"unknown type", files("a.avsc", "{\"type\":\"record\",\"name\":\"A\",\n\"fields\":[{\"name\":\"x\",\"type\":\"B\"}]}"), "a.avsc:2"},
 		{"a type twice", files("a.avsc", customer, "b.avsc", customer), "a.avsc does too"},
 		{"one name", files("a.avsc", `"int"`, "a.json", `{}`), "are both default/a"},
 		{"two deep", files("a/b/c.avsc", `"int"`), "two folders deep"},
 		{"a date", files("a@2026-11-27.avsc", `"int"`), "not a semantic version"},
 		{"in a circle", files("a.avsc", `{"type":"record","name":"A","fields":[{"name":"b","type":["null","B"]}]}`, "b.avsc", `{"type":"record","name":"B","fields":[{"name":"a","type":["null","A"]}]}`), "use each other's types"},
-		{"IDL", files("a.avsc", `"int"`, "b.avdl", "protocol P {}"), "b.avdl is not read yet"},
 		{"long", files("a.avsc", strings.Repeat(" ", 2<<20)), "longer than 1 MiB"},
 	} {
 		if _, err := Read(tt.files, "default"); err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -147,6 +147,37 @@ func TestRelease(t *testing.T) {
 		}
 		if f := compare(nil, list[0]); !strings.Contains(f.Problem, "the registry has another text, or none") {
 			t.Errorf("a release that no registry has: %+v", f)
+		}
+	}
+}
+
+// TestPlaceOfFormats: in every language a break is shown in the folder's file.
+func TestPlaceOfFormats(t *testing.T) {
+	for _, tt := range []struct {
+		file    string
+		format  contract.Format
+		was, is string
+		want    int
+	}{
+		{"shop/order.avsc", contract.Avro, record(fieldID, ""), record("\n"+fieldID+",\n"+fieldTotal, ""), 3},
+		{"shop/order.json", contract.JSON, `{"type": "object"}`, "{\"type\": \"object\",\n\"required\": [\"id\"]}", 1},
+		{"shop/order.proto", contract.Protobuf, "syntax = \"proto3\";\nmessage Order { string id = 1; }", "syntax = \"proto3\";\nmessage Order {\n  int64 id = 1; }", 3},
+	} {
+		was, err := contract.Parse(contract.Source{Format: tt.format, File: "shop/order@1.0.0", Text: tt.was})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := Read(files(tt.file, tt.is), "d")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := compare(&Known{Name: "shop/order", Format: tt.format, Level: contract.Backward, Versions: []Version{{Number: 1, Semver: "1.0.0", Text: tt.was, Schema: was}}}, list[0])
+		if len(f.Breaks) == 0 {
+			t.Errorf("%s: nothing breaks", tt.file)
+			continue
+		}
+		if at := f.PlaceOf(f.Breaks[0]); at.File != tt.file || at.Line != tt.want {
+			t.Errorf("%s: the break is at %s, want line %d", tt.file, at, tt.want)
 		}
 	}
 }

@@ -10,19 +10,20 @@ import (
 
 // Lock is the lock file of a folder all of whose files are registered versions.
 func Lock(list []Finding) (lock avro.LockFile, err error) {
-	keys := map[string]string{} // NAME@VERSION by path
+	keys := map[string]string{} // NAME@VERSION by path, for references: no file of IDL is one
 	for _, f := range list {
 		if f.As == nil {
-			return lock, fmt.Errorf("%s is no registered version of %s: run dhow schema check, then dhow schema push", f.Path, f.Name)
+			return lock, fmt.Errorf("%s is no registered version of %s: run dhow schema check, then dhow schema push", f.At(), f.Name)
 		}
 		keys[f.Path] = f.Name + "@" + f.As.Semver
 	}
 	locked := map[string]bool{}
 	for _, f := range list {
-		if locked[keys[f.Path]] {
+		key := f.Name + "@" + f.As.Semver
+		if locked[key] {
 			continue // the one that is worked at is a release too
 		}
-		locked[keys[f.Path]] = true
+		locked[key] = true
 		e, err := f.entry(keys)
 		if err != nil {
 			return lock, err
@@ -45,6 +46,9 @@ func (f Finding) entry(keys map[string]string) (e avro.LockEntry, err error) {
 	} else {
 		e = avro.LockEntry{Name: f.Name, Version: f.As.Semver, Format: string(src.Format), File: f.Path, SHA256: avro.Sum([]byte(src.Text))}
 	}
+	if f.sources != nil {
+		f.madeOf(&e)
+	}
 	for _, r := range src.Refs {
 		e.References = append(e.References, keys[r.File])
 	}
@@ -52,4 +56,13 @@ func (f Finding) entry(keys map[string]string) (e avro.LockEntry, err error) {
 		return e, fmt.Errorf("the registry's id of %s: %w", f.Path, err)
 	}
 	return e, nil
+}
+
+// madeOf says in an entry that its definition is made of other texts.
+func (f Finding) madeOf(e *avro.LockEntry) {
+	texts := make([][]byte, len(f.sources))
+	for i, s := range f.sources {
+		texts[i] = []byte(s)
+	}
+	e.Definition, e.Imports, e.SHA256 = f.Text, f.Imports, avro.Sum(texts...)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/dhowhq/dhow/contract"
 	"github.com/dhowhq/dhow/contract/registry"
+	"github.com/dhowhq/dhow/contract/verdict"
 	"github.com/dhowhq/dhow/contract/wire"
 )
 
@@ -180,7 +181,7 @@ func compare(k *Known, f File) Finding {
 	}
 	out.Level = k.Level
 	if k.Format != f.Schema.Source().Format {
-		out.Problem = fmt.Sprintf("%s is %s in the registry, and %s is %s", f.Name, k.Format, f.Path, f.Schema.Source().Format)
+		out.Problem = fmt.Sprintf("%s is %s in the registry, and %s is %s", f.Name, k.Format, f.At(), f.Schema.Source().Format)
 		return out
 	}
 	for i := range k.Versions {
@@ -263,13 +264,21 @@ func (f *Finding) Before() string {
 	return next.String()
 }
 
-// LineOf is the line of the file where a break is to be shown, 0 for none.
-func (f Finding) LineOf(b contract.Break) int {
+// PlaceOf is where in the folder a break is to be shown: where the schema is
+// declared, if what broke is not there any more.
+func (f Finding) PlaceOf(b contract.Break) verdict.Place {
+	at := b.Problem.Writer
 	if b.NewReads {
-		return b.Problem.Reader.Line
+		at = b.Problem.Reader
 	}
-	return b.Problem.Writer.Line
+	if at.File == "" || at.Line == 0 {
+		return f.Place()
+	}
+	return at
 }
+
+// Place is where the folder declares a schema.
+func (f File) Place() verdict.Place { return verdict.Place{File: f.Path, Line: f.Line} }
 
 // Need is Get of a schema that has to be there.
 func (r Remote) Need(ctx context.Context, name string) (*Known, error) {

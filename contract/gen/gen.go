@@ -2,7 +2,10 @@
 // and with it sdk/avro, read and write.
 //
 // A record is a struct, an enum a string type with constants, a fixed an array
-// of bytes. A union of null and one other is a pointer, any other union is any.
+// of bytes. A union of null and one other is a pointer, any other union is any:
+// the library writes a bare value as the first type that it fits, whatever its
+// Go type is called, and reads records of such unions as map[string]any, so a
+// comment at the field says how a value names its type.
 // Logical types become what the library has for them: dates and timestamps
 // time.Time, times of day time.Duration, decimals *big.Rat, durations
 // avro.Duration.
@@ -298,9 +301,40 @@ func (g *generator) fields(b *strings.Builder, n *avro.SchemaNode) error {
 		}
 		used[name] = true
 		comment(b, "\t", f.Doc, "")
+		comment(b, "\t", choices(&f.Type), "")
 		fmt.Fprintf(b, "\t%s %s `avro:%q`\n", name, t, f.Name)
 	}
 	return nil
+}
+
+// choices says how a value of a union names its type, "" of types without a
+// union that is any.
+func choices(n *avro.SchemaNode) string {
+	switch n.Type {
+	case "array":
+		return choices(n.Items)
+	case "map":
+		return choices(n.Values)
+	case "union":
+		var names []string
+		for i := range n.Branches {
+			if name := branchName(&n.Branches[i]); name != "null" {
+				names = append(names, name)
+			}
+		}
+		if len(names) > 1 {
+			return fmt.Sprintf("One of %s; map[string]any{%q: v} says which.", strings.Join(names, ", "), names[len(names)-1])
+		}
+	}
+	return ""
+}
+
+// branchName is what a union calls one of its types.
+func branchName(n *avro.SchemaNode) string {
+	if n.Name != "" {
+		return fullName(n)
+	}
+	return n.Type
 }
 
 // comment writes the first text that is not empty.

@@ -52,10 +52,12 @@ type LockEntry struct {
 	Format          string    `json:"format,omitempty"`
 	SchemaVersionID wire.UUID `json:"schemaVersionId,omitzero"` // in the registry of Glue
 	ID              uint32    `json:"id,omitempty"`             // in a registry of Confluent's kind
-	SHA256          string    `json:"sha256"`                   // of the file, in hex, its ends of lines as LF
+	SHA256          string    `json:"sha256"`                   // of the file, in hex, its ends of lines as LF; of File and then Imports where Definition is made of them
 	CRC64           string    `json:"crc64,omitempty"`          // CRC-64-AVRO of the Parsing Canonical Form, the number in hex
 	File            string    `json:"file"`                     // beside the lock file, with slashes
 	References      []string  `json:"references,omitempty"`     // NAME@VERSION of entries whose types it uses
+	Imports         []string  `json:"imports,omitempty"`        // files beside the lock file that Definition is made of too
+	Definition      string    `json:"definition,omitempty"`     // the schema, where the file is no schema in JSON, as of Avro IDL
 }
 
 // NewLockEntry is the entry of a file of Avro with what is in it; before are the
@@ -185,14 +187,18 @@ func (o opener) add(e LockEntry) error {
 	if _, err := ParseWanted(key); err != nil || !ok || numbers < 3 {
 		return fmt.Errorf("%s: %q is not REGISTRY/NAME@VERSION", LockName, key)
 	}
-	text, err := fs.ReadFile(o.fsys, path.Join(o.dir, e.File))
-	if err != nil {
-		return fmt.Errorf("%s: %w", LockName, err)
+	var texts [][]byte
+	for _, f := range append([]string{e.File}, e.Imports...) {
+		text, err := fs.ReadFile(o.fsys, path.Join(o.dir, f))
+		if err != nil {
+			return fmt.Errorf("%s: %w", LockName, err)
+		}
+		texts = append(texts, text)
 	}
-	if got := Sum(text); got != e.SHA256 {
-		return fmt.Errorf("%s is not what was locked as %s: its sha256 is %s and was %s: run dhow schema check, then dhow schema lock", e.File, key, got, e.SHA256)
+	if got := Sum(texts...); got != e.SHA256 {
+		return fmt.Errorf("%s is not what was locked as %s: its sha256 is %s and was %s: run dhow schema check, then dhow schema lock", strings.Join(append([]string{e.File}, e.Imports...), " with "), key, got, e.SHA256)
 	}
-	o.entries[key], o.texts[key] = e, string(text)
+	o.entries[key], o.texts[key] = e, cmp.Or(e.Definition, string(texts[0]))
 	return nil
 }
 

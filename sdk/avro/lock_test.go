@@ -101,6 +101,24 @@ func TestLockReferences(t *testing.T) {
 	}
 }
 
+// TestLockOfIDL: the definition is in the lock, and holds while the files that it
+// was made of are the same.
+func TestLockOfIDL(t *testing.T) {
+	const idl, common = "import idl \"common.avdl\"; record Address { string street; }", "namespace shop;\r\n"
+	e := must(NewLockEntry("shop/address", "1.0.0", "address.avdl", []byte(address)))
+	e.Definition, e.Imports, e.SHA256 = address, []string{"common.avdl"}, Sum([]byte(idl), []byte("namespace shop;\n"))
+	fsys := fstest.MapFS{"schemas/address.avdl": {Data: []byte(idl)}, "schemas/common.avdl": {Data: []byte(common)}}
+	put(t, fsys, LockFile{Schemas: []LockEntry{e}})
+	l := must(Open(fsys, "schemas"))
+	if v := l.Versions(); len(v) != 1 || v[0].Definition != address {
+		t.Errorf("the lock has %v", v)
+	}
+	fsys["schemas/common.avdl"].Data = []byte("namespace store;\n")
+	if _, err := Open(fsys, "schemas"); err == nil || !strings.Contains(err.Error(), "address.avdl with common.avdl is not what was locked as shop/address@1.0.0") {
+		t.Errorf("what is imported has changed: %v", err)
+	}
+}
+
 func TestLockRefuses(t *testing.T) {
 	for says, spoil := range map[string]func(fstest.MapFS, *LockFile){
 		"order.avsc is not what was locked as shop/order@1.10.0": func(fsys fstest.MapFS, _ *LockFile) {

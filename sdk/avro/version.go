@@ -1,12 +1,12 @@
 package avro
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 
 	twmb "github.com/twmb/avro"
 
@@ -115,9 +115,12 @@ func sameName(a, b string) bool {
 	return ok && ok2 && ra == rb && na == nb
 }
 
-// Sum is the sha256 that a lock file keeps of a text, in hex: with ends of lines
-// as LF, so that a checkout on Windows is the same.
-func Sum(definition []byte) string {
-	h := sha256.Sum256([]byte(strings.ReplaceAll(string(definition), "\r\n", "\n")))
-	return hex.EncodeToString(h[:])
+// Sum is the sha256 that a lock file keeps of texts, one after the other, in hex:
+// with ends of lines as LF, so that a checkout on Windows is the same.
+func Sum(texts ...[]byte) string {
+	h := sha256.New()
+	for _, t := range texts {
+		h.Write(bytes.ReplaceAll(t, []byte("\r\n"), []byte("\n")))
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }

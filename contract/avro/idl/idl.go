@@ -34,6 +34,7 @@ type File struct {
 // Type is a schema, whole: what it refers to is within it.
 type Type struct {
 	Name   string // full; "" of a Main without a name
+	Kind   string // record, error, enum or fixed; "" of a Main
 	Place  verdict.Place
 	Source avro.Source // its Lines lead back to the .avdl file
 	Schema *avro.Schema
@@ -63,6 +64,29 @@ func ReadProtocol(file, text string) (*File, error) {
 	}
 	return r.finish()
 }
+
+// ReadSchema reads a schema in JSON that uses types of the imports, which are
+// files called .avdl, .avpr and .avsc, as open knows them. Errors are as those of
+// [Read].
+func ReadSchema(file, text string, open Open, imports ...string) (Type, error) {
+	r := &reader{shared: &shared{open: open, types: map[string]*node{}, read: map[string]bool{path.Clean(file): true}}, out: &File{}}
+	if err := r.start(file, text); err != nil {
+		return Type{}, err
+	}
+	for _, i := range imports {
+		if err := r.include(imported[path.Ext(i)], path.Clean(i), token{text: i, line: 1}); err != nil {
+			return Type{}, err
+		}
+	}
+	main, err := r.schemaJSON()
+	if err != nil {
+		return Type{}, err
+	}
+	return r.schema(main)
+}
+
+// imported is the words of IDL for files, by the ends of their names.
+var imported = map[string]string{".avdl": "idl", ".avpr": "protocol", ".avsc": "schema"}
 
 // shared is what a file and its imports have in common.
 type shared struct {
@@ -108,6 +132,7 @@ func (r *reader) finish() (*File, error) {
 		if err != nil {
 			return nil, err
 		}
+		t.Kind = r.types[full].textOf("type")
 		r.out.Types = append(r.out.Types, t)
 	}
 	if r.main != nil {
@@ -153,7 +178,11 @@ func (r *reader) importFile() error {
 	if err := r.want(";"); err != nil {
 		return err
 	}
-	full := path.Join(path.Dir(r.source), name.text)
+	return r.include(kind.text, path.Join(path.Dir(r.source), name.text), name)
+}
+
+// include reads another file, once; name is what imports it.
+func (r *reader) include(kind, full string, name token) error {
 	if r.read[full] {
 		return nil
 	}
@@ -161,7 +190,7 @@ func (r *reader) importFile() error {
 	if len(r.read) > maxFiles {
 		return r.fail(name.line, "more than %d files are imported", maxFiles)
 	}
-	return r.importText(kind.text, full, name)
+	return r.importText(kind, full, name)
 }
 
 func (r *reader) importText(kind, full string, name token) error {
@@ -182,14 +211,20 @@ func (r *reader) importText(kind, full string, name token) error {
 	case "protocol":
 		return in.protocolJSON()
 	}
-	v, err := in.value(0)
+	_, err = in.schemaJSON()
+	return err
+}
+
+// schemaJSON reads an .avsc file: its types, and the schema as a whole.
+func (r *reader) schemaJSON() (*node, error) {
+	v, err := r.value(0)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if _, err = in.adopt(v, "", 0); err != nil {
-		return err
+	if err := r.wantEnd(); err != nil {
+		return nil, err
 	}
-	return in.wantEnd()
+	return r.adopt(v, "", 0)
 }
 
 // protocolJSON reads an .avpr file: its types.

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -135,9 +136,9 @@ func TestWhole(t *testing.T) {
 	}
 	var names []string
 	for _, typ := range f.Types {
-		names = append(names, typ.Name+" "+typ.Place.String())
+		names = append(names, typ.Kind+" "+typ.Name+" "+typ.Place.String())
 	}
-	if got, want := strings.Join(names, ", "), "shop.Order in/order.avdl:14, shop.Line in/order.avdl:33, other.Status in/order.avdl:34, shop.Hash in/order.avdl:35, shop.error in/order.avdl:36"; got != want {
+	if got, want := strings.Join(names, ", "), "record shop.Order in/order.avdl:14, record shop.Line in/order.avdl:33, enum other.Status in/order.avdl:34, fixed shop.Hash in/order.avdl:35, error shop.error in/order.avdl:36"; got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
 	}
 }
@@ -159,6 +160,35 @@ func TestPlaces(t *testing.T) {
 	}
 	if got, want := strings.Join(got, ", "), "TYPE is.avdl:3 was.avdl:3, SYMBOL is.avdl:8 was.avdl:8, NO_DEFAULT is.avdl:6 "; got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+}
+
+// TestReadSchema: a schema in JSON uses types of IDL, which may use its own.
+func TestReadSchema(t *testing.T) {
+	open := from(map[string]string{
+		"common/money.avdl": "namespace shop;\nimport schema \"../order.avsc\";\n/** In cents. */\nrecord Money {\n  long cents;\n  Order? of = null;\n}",
+		"old.avpr":          `{"protocol": "P", "namespace": "shop", "types": [{"type": "enum", "name": "Kind", "symbols": ["A"]}]}`,
+	})
+	text := "{\"type\": \"record\", \"name\": \"shop.Order\", \"semver\": \"1.2.0\", \"fields\": [\n{\"name\": \"total\", \"type\": \"Money\"},\n{\"name\": \"kind\", \"type\": \"Kind\"}]}"
+	got, err := ReadSchema("order.avsc", text, open, "common/money.avdl", "old.avpr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"name":"shop.Order","type":"record","fields":[{"name":"total","type":{"name":"shop.Money","type":"record","fields":[{"name":"cents","type":"long"},{"name":"of","type":["null","shop.Order"],"default":null}]}},{"name":"kind","type":{"name":"shop.Kind","type":"enum","symbols":["A"]}}]}`
+	if got.Schema.Meaning() != want || got.Name != "shop.Order" || !strings.Contains(got.Source.Text, `"semver":"1.2.0"`) || !strings.Contains(got.Source.Text, `"doc":"In cents."`) {
+		t.Errorf("%s is\n got %s\nwant %s\nin %s", got.Name, got.Schema.Meaning(), want, got.Source.Text)
+	}
+	if !slices.Contains(got.Source.Lines, verdict.Place{File: "common/money.avdl", Line: 5}) || !slices.Contains(got.Source.Lines, verdict.Place{File: "order.avsc", Line: 3}) {
+		t.Errorf("its lines are %v", got.Source.Lines)
+	}
+	for want, text := range map[string]string{
+		"order.avsc:2: there is no type Penny: neither a primitive type nor a name that is declared or imported": "{\"type\": \"record\", \"name\": \"Order\", \"fields\": [\n{\"name\": \"total\", \"type\": \"Penny\"}]}",
+		"order.avsc:1: shop.Money is declared twice: first at common/money.avdl:4":                               `{"type": "fixed", "name": "shop.Money", "size": 1}`,
+		"order.avsc:1: the file should end here, and goes on with `1`":                                           `"int" 1`,
+	} {
+		if _, err := ReadSchema("order.avsc", text, open, "common/money.avdl"); err == nil || err.Error() != want {
+			t.Errorf("%s\n got %v\nwant %s", text, err, want)
+		}
 	}
 }
 
@@ -259,7 +289,11 @@ func FuzzRead(f *testing.F) {
 func FuzzReadProtocol(f *testing.F) {
 	f.Add(`{"protocol": "P", "namespace": "shop", "types": [{"type": "fixed", "name": "Old", "size": 2}], "messages": {}}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		_, err := ReadProtocol("s.avpr", text)
+		_, err := ReadSchema("s.avsc", text, func(string) ([]byte, error) { return []byte(text), nil }, "t.avsc", "u.avdl")
+		if m := (*verdict.Malformed)(nil); err != nil && !errors.As(err, &m) {
+			t.Fatalf("%q: %T %v", text, err, err)
+		}
+		_, err = ReadProtocol("s.avpr", text)
 		if m := (*verdict.Malformed)(nil); err != nil && !errors.As(err, &m) {
 			t.Fatalf("%q: %T %v", text, err, err)
 		}

@@ -37,18 +37,19 @@ type Md5 [16]byte
 type Order struct {
 	OrderID string `avro:"order_id"`
 	// When the shop took it.
-	PlacedAt time.Time          `avro:"placedAt"`
-	Window   time.Duration      `avro:"window"`
-	Status   Status             `avro:"status"`
-	Lines    []Line             `avro:"lines"`
-	Note     *string            `avro:"note"`
-	Discount *big.Rat           `avro:"discount"`
-	Gift     *Gift              `avro:"gift"`
-	Payment  any                `avro:"payment"`
-	Labels   map[string]float64 `avro:"labels"`
-	Digest   Md5                `avro:"digest"`
-	Parent   *Order             `avro:"parent"`
-	Raw      []byte             `avro:"raw"`
-	Type     bool               `avro:"type"`
-	Lead     twmb.Duration      `avro:"lead"`
+	PlacedAt time.Time     `avro:"placedAt"`
+	Window   time.Duration `avro:"window"`
+	Status   Status        `avro:"status"`
+	Lines    []Line        `avro:"lines"`
+	Note     *string       `avro:"note"`
+	Discount *big.Rat      `avro:"discount"`
+	Gift     *Gift         `avro:"gift"`
+	// One of string, long; map[string]any{"long": v} says which.
+	Payment any                `avro:"payment"`
+	Labels  map[string]float64 `avro:"labels"`
+	Digest  Md5                `avro:"digest"`
+	Parent  *Order             `avro:"parent"`
+	Raw     []byte             `avro:"raw"`
+	Type    bool               `avro:"type"`
+	Lead    twmb.Duration      `avro:"lead"`
 }
