@@ -18,7 +18,11 @@ import (
 func Names(src Source) (defined, needed []string, err error) {
 	var v any
 	if err := json.Unmarshal([]byte(src.Text), &v); err != nil {
-		return nil, nil, &verdict.Malformed{Place: verdict.Place{File: src.File}, Detail: err.Error()}
+		bad := &verdict.Malformed{Place: verdict.Place{File: src.File}, Detail: err.Error()}
+		if _, at := readJSON(src.Text); at != nil { // which knows the line
+			bad.Place.Line, bad.Detail = at.line, at.detail
+		}
+		return nil, nil, bad
 	}
 	var w nameWalk
 	w.visit(v, "")
