@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,6 +81,7 @@ var errBreaks = errors.New("the schemas do not get on with the registry")
 func (c schemaCheckCmd) Run(ctx context.Context) error {
 	list, err := c.compare(ctx)
 	if err != nil {
+		c.annotateMalformed(err)
 		return err
 	}
 	printFindings(os.Stdout, list)
@@ -89,7 +91,7 @@ func (c schemaCheckCmd) Run(ctx context.Context) error {
 			continue
 		}
 		bad++
-		if c.Annotate || os.Getenv("GITHUB_ACTIONS") == "true" {
+		if c.annotates() {
 			c.annotate(f)
 		}
 	}
@@ -119,19 +121,16 @@ func printFindings(out io.Writer, list []folder.Finding) {
 	w.Flush()
 	for _, f := range list {
 		if lines := reasons(f); len(lines) > 0 {
-			fmt.Fprintf(out, "\n%s is refused (%s):\n", f.Path, levelOr(f.Level))
+			why := ""
+			if len(f.Breaks) > 0 {
+				why = fmt.Sprintf(" (%s)", f.Level)
+			}
+			fmt.Fprintf(out, "\n%s is refused%s:\n", f.Path, why)
 			for _, l := range lines {
 				fmt.Fprintln(out, "  -", l)
 			}
 		}
 	}
-}
-
-func levelOr(l contract.Level) string {
-	if l == "" {
-		return "its registry"
-	}
-	return string(l)
 }
 
 // reasons are sentences on all that is wrong.
@@ -158,6 +157,22 @@ func (c schemaCheckCmd) annotate(f folder.Finding) {
 	}
 }
 
+func (c schemaCheckCmd) annotates() bool {
+	return c.Annotate || os.Getenv("GITHUB_ACTIONS") == "true"
+}
+
+// annotateMalformed does so for files that are no schemas.
+func (c schemaCheckCmd) annotateMalformed(err error) {
+	if !c.annotates() {
+		return
+	}
+	escape := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	for _, bad := range folder.Malformed(err) {
+		at := filepath.ToSlash(relative(filepath.Join(c.Dir, bad.Place.File)))
+		fmt.Printf("::error file=%s,line=%d,title=no schema::%s\n", at, max(1, bad.Place.Line), escape.Replace(bad.Detail))
+	}
+}
+
 // relative is a path from the working directory, where it is below that.
 func relative(path string) string {
 	if wd, err := os.Getwd(); err == nil {
@@ -170,7 +185,7 @@ func relative(path string) string {
 
 type schemaPushCmd struct {
 	schemaFolder  `embed:""`
-	Compatibility contract.Level `default:"BACKWARD" enum:"NONE,DISABLED,BACKWARD,BACKWARD_ALL,FORWARD,FORWARD_ALL,FULL,FULL_ALL" help:"Compatibility of schemas that are new."`
+	Compatibility contract.Level `default:"" enum:",NONE,DISABLED,BACKWARD,BACKWARD_ALL,FORWARD,FORWARD_ALL,FULL,FULL_ALL" help:"Compatibility of schemas that are new, BACKWARD by default. One that is there keeps its own: aws glue update-schema changes it."`
 }
 
 // Run registers what is new, all or nothing as far as can be told before.
@@ -194,7 +209,10 @@ func (c schemaPushCmd) Run(ctx context.Context) error {
 		if f.As != nil {
 			what = "is there"
 		}
-		v, err := r.Push(ctx, f, c.Compatibility)
+		if c.Compatibility != "" && f.Known != nil && f.Level != c.Compatibility {
+			fmt.Fprintf(os.Stderr, "dhow: %s keeps its compatibility, %s: aws glue update-schema changes it\n", f.Name, f.Level)
+		}
+		v, err := r.Push(ctx, f, cmp.Or(c.Compatibility, contract.Backward))
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.Path, err)
 		}

@@ -151,7 +151,7 @@ func (schemaDiffCmd) load(ctx context.Context, said string) (s contract.Schema, 
 	}
 	k, err := newClient().schemas().Need(ctx, name)
 	if err != nil {
-		return nil, "", err
+		return nil, "", fmt.Errorf("there is no file %s, and %w", said, err)
 	}
 	v := k.Find(rng)
 	if v == nil {

@@ -175,7 +175,7 @@ func compare(k *Known, f File) Finding {
 		return out
 	}
 	if k == nil {
-		out.Problem = f.noRelease()
+		out.Problem = f.noRelease(nil)
 		return out
 	}
 	out.Level = k.Level
@@ -192,7 +192,7 @@ func compare(k *Known, f File) Finding {
 	case out.As != nil:
 		out.Next = out.As.Semver
 	case f.Release != "":
-		out.Problem = f.noRelease()
+		out.Problem = f.noRelease(k)
 	case k.Level == contract.Disabled:
 		out.Problem = fmt.Sprintf("%s takes no new versions: its compatibility is DISABLED", f.Name)
 	case len(k.Versions) == 0:
@@ -203,10 +203,18 @@ func compare(k *Known, f File) Finding {
 	return out
 }
 
-// noRelease is what is wrong with a file of a release that the registry does not
-// have.
-func (f File) noRelease() string {
-	return fmt.Sprintf("%s is not version %s of %s: the registry has another text, or none. A released version does not change: take a new one", f.Path, f.Release, f.Name)
+// noRelease is what is wrong with a file of a release that the registry has with
+// another text, or not at all.
+func (f File) noRelease(k *Known) string {
+	if k == nil {
+		return fmt.Sprintf("%s is not version %s of %s: this registry has no such schema. Register it here first, from its first version on, or ask the registry that the version is from", f.Path, f.Release, f.Name)
+	}
+	for _, v := range k.Versions {
+		if v.Semver == f.Release {
+			return fmt.Sprintf("%s is not version %s of %s: the registry has another text. A released version does not change: remove the file and run dhow schema pull --pin %s@%s, or release the change as a new version", f.Path, f.Release, f.Name, f.Name, f.Release)
+		}
+	}
+	return fmt.Sprintf("%s is not version %s of %s: the registry has no such version. Versions are numbered when they are registered: put the text into %s and push it, or remove the file", f.Path, f.Release, f.Name, PathOf(f.Name, "", f.Schema.Source().Format))
 }
 
 // first says which version a schema begins with.
@@ -271,28 +279,12 @@ func (f Finding) LineOf(b contract.Break) int {
 	return b.Problem.Writer.Line
 }
 
-// Need is Get of a schema that has to be there.
-func (r Remote) Need(ctx context.Context, name string) (*Known, error) {
-	k, err := r.Get(ctx, name)
-	if err == nil && k == nil {
-		err = fmt.Errorf("the registry has no schema %s", name)
-	}
-	return k, err
-}
-
 // All calls f with every schema, by registry and name.
 func (r Remote) All(ctx context.Context, f func(*Known)) error {
-	var names []string
-	for pages := glue.NewListSchemasPaginator(r.API, &glue.ListSchemasInput{}); pages.HasMorePages(); {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return err
-		}
-		for _, s := range page.Schemas {
-			names = append(names, deref(s.RegistryName)+"/"+deref(s.SchemaName))
-		}
+	names, err := r.names(ctx)
+	if err != nil {
+		return err
 	}
-	slices.Sort(names)
 	for _, n := range names {
 		k, err := r.Get(ctx, n)
 		if err != nil {
