@@ -56,16 +56,7 @@ func (f schemaFolder) compare(ctx context.Context) ([]folder.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	var list []folder.Finding
-	r := newClient().schemas()
-	for _, file := range files {
-		found, err := r.Compare(ctx, file)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, found)
-	}
-	return list, nil
+	return newClient().schemas().Compare(ctx, files)
 }
 
 type schemaCheckCmd struct {
@@ -209,7 +200,7 @@ func (c schemaPushCmd) Run(ctx context.Context) error {
 		if f.As != nil {
 			what = "is there"
 		}
-		if c.Compatibility != "" && f.Known != nil && f.Level != c.Compatibility {
+		if c.Compatibility != "" && f.Level != "" && f.Level != c.Compatibility {
 			fmt.Fprintf(os.Stderr, "dhow: %s keeps its compatibility, %s: aws glue update-schema changes it\n", f.Name, f.Level)
 		}
 		v, err := r.Push(ctx, f, cmp.Or(c.Compatibility, contract.Backward))

@@ -158,24 +158,11 @@ type Finding struct {
 // Bad reports whether the file cannot be registered.
 func (f Finding) Bad() bool { return len(f.Breaks) > 0 || f.Problem != "" }
 
-// Compare asks a registry about a file, and changes nothing there.
-func (r Remote) Compare(ctx context.Context, f File) (Finding, error) {
-	k, err := r.Get(ctx, f.Name)
-	if err != nil {
-		return Finding{}, fmt.Errorf("%s: %w", f.Name, err)
-	}
-	return compare(k, f), nil
-}
-
 func compare(k *Known, f File) Finding {
 	out := Finding{File: f, Known: k}
 	declared := registry.Declared(f.Schema.Source().Format, f.Text)
-	if k == nil && f.Release == "" {
-		out.first(declared)
-		return out
-	}
 	if k == nil {
-		out.Problem = f.noRelease(nil)
+		out.first(declared)
 		return out
 	}
 	out.Level = k.Level
@@ -206,9 +193,6 @@ func compare(k *Known, f File) Finding {
 // noRelease is what is wrong with a file of a release that the registry has with
 // another text, or not at all.
 func (f File) noRelease(k *Known) string {
-	if k == nil {
-		return fmt.Sprintf("%s is not version %s of %s: this registry has no such schema. Register it here first, from its first version on, or ask the registry that the version is from", f.Path, f.Release, f.Name)
-	}
 	for _, v := range k.Versions {
 		if v.Semver == f.Release {
 			return fmt.Sprintf("%s is not version %s of %s: the registry has another text. A released version does not change: remove the file and run dhow schema pull --pin %s@%s, or release the change as a new version", f.Path, f.Release, f.Name, f.Name, f.Release)
