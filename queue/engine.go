@@ -26,6 +26,9 @@ type Config struct {
 	// queue of an ARN to another one, and may change its attributes. What it
 	// refuses goes to the end of the queue that it is in. nil admits all.
 	Admit func(from string, to *Definition, m *Message) error
+	// DeadLetter is the ARN of the queue that gets what a queue refuses, beside
+	// that of its redrive policy; "" for none. nil: no queue has such a one.
+	DeadLetter func(*Definition) string
 }
 
 // Engine owns the queues of a process. Its calls work while Run runs and this

@@ -77,11 +77,7 @@ func (e *Engine) StartMove(ctx context.Context, source, destination string, perS
 	m := Move{Handle: newTaskHandle(source), Source: source, Destination: destination, PerSecond: perSecond,
 		Status: MoveRunning, ToMove: int64(counts.Visible), Started: millis()}
 	err = e.cfg.DB.Update(ctx, func(tx *store.Tx) error {
-		isDead := false
-		for range Definitions.By(tx, "dead", source) {
-			isDead = true
-		}
-		if !isDead {
+		if !e.isDead(tx, q, source) {
 			return ErrNoDeadLetter
 		}
 		old := slices.Collect(moves.By(tx, "source", source))
@@ -108,6 +104,22 @@ func (e *Engine) StartMove(ctx context.Context, source, destination string, perS
 		e.lookAtTasks()
 	}
 	return m, err
+}
+
+// isDead reports whether some queue has q, of that ARN, for its dead letters.
+func (e *Engine) isDead(r store.Reader, q *Queue, arn string) bool {
+	for range Definitions.By(r, "dead", arn) {
+		return true
+	}
+	if e.cfg.DeadLetter == nil {
+		return false
+	}
+	for d := range Definitions.List(r, q.Scope.Prefix()) {
+		if e.cfg.DeadLetter(&d) == arn {
+			return true
+		}
+	}
+	return false
 }
 
 func newTaskHandle(source string) string {

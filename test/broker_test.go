@@ -96,6 +96,19 @@ func TestContractsOfQueues(t *testing.T) {
 	if m := s.take(deadFIFO); m.Attributes["MessageGroupId"] != "g" {
 		t.Errorf("the dead letter is of %v", m.Attributes)
 	}
+	// Letters come back from a queue that only a tag names.
+	toBe := s.queue("named", nil)
+	n := s.queue("naming", nil, "dhow:schema", "shop/order", "dhow:schema-mode", "dead-letter", "dhow:schema-dead-letter", s.queueARN("named"))
+	_, err = s.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: n, MessageBody: aws.String("hello")})
+	s.check(err)
+	_, err = s.sqs.TagQueue(ctx, &sqs.TagQueueInput{QueueUrl: n, Tags: map[string]string{"dhow:schema-mode": "observe"}})
+	s.check(err)
+	_, err = s.sqs.StartMessageMoveTask(ctx, &sqs.StartMessageMoveTaskInput{SourceArn: aws.String(s.queueARN("named"))})
+	s.check(err)
+	if m := s.take(n); *m.Body != "hello" {
+		t.Errorf("%s came back", *m.Body)
+	}
+	s.empty(toBe)
 	s.empty(deadFIFO)
 
 	o := s.queue("watched", nil, "dhow:schema", "shop/order", "dhow:schema-mode", "observe")

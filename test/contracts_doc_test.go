@@ -10,21 +10,44 @@ import (
 )
 
 // block is a fenced block of a page.
-var block = regexp.MustCompile("(?ms)^```(sh|text)\n(.*?)^```$")
+var block = regexp.MustCompile("(?ms)^```(sh|text|hcl)\n(.*?)^```$")
 
-// TestContractsPage runs the commands of docs/contracts.md in one shell, in
-// order, and looks for each line that the page shows in what they print.
-func TestContractsPage(t *testing.T) {
+// TestContractsPages runs the commands of each page on contracts in one shell,
+// in order, and looks for each line that the page shows in what they print.
+func TestContractsPages(t *testing.T) {
 	p := need(t)
-	for _, tool := range []string{"aws", "curl"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skip(tool + " is not installed")
-		}
+	for _, page := range []struct {
+		name   string
+		blocks int // at least
+		tools  []string
+	}{
+		{"contracts.md", 12, []string{"aws", "curl"}},
+		{"contracts-broker.md", 8, []string{"aws", "curl"}},
+		{"contracts-deploy.md", 8, []string{"aws", "busybox"}},
+	} {
+		t.Run(page.name, func(t *testing.T) {
+			t.Parallel()
+			for _, tool := range page.tools {
+				if _, err := exec.LookPath(tool); err != nil {
+					t.Skip(tool + " is not installed")
+				}
+			}
+			text, err := os.ReadFile(filepath.Join("../docs", page.name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			blocks := block.FindAllStringSubmatch(string(text), -1)
+			if len(blocks) < page.blocks {
+				t.Fatalf("only %d blocks were found", len(blocks))
+			}
+			showsWhatItPrints(t, p, blocks)
+		})
 	}
-	page, err := os.ReadFile("../docs/contracts.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+}
+
+// showsWhatItPrints runs a page's blocks of commands, each of which the block of
+// text after it belongs to.
+func showsWhatItPrints(t *testing.T, p *platform, blocks [][]string) {
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
@@ -34,10 +57,6 @@ func TestContractsPage(t *testing.T) {
 		if err := os.Symlink(filepath.Join(root, name), filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
-	}
-	blocks := block.FindAllStringSubmatch(string(page), -1)
-	if len(blocks) < 12 {
-		t.Fatalf("only %d blocks were found", len(blocks))
 	}
 	// The CLI's version 1 needs to be told where SQS is, as the page says.
 	script := "set -eu\naws() { command aws --endpoint-url \"$AWS_ENDPOINT_URL\" \"$@\"; }\n"
@@ -57,15 +76,45 @@ func TestContractsPage(t *testing.T) {
 	parts := strings.Split(string(out), "== block\n")[1:]
 	n := -1
 	for _, b := range blocks {
-		if b[1] == "sh" {
+		switch b[1] {
+		case "sh":
 			n++
-			continue
-		}
-		got := strings.Join(strings.Fields(parts[n]), " ")
-		for line := range strings.Lines(b[2]) {
-			if want := strings.Join(strings.Fields(line), " "); !strings.Contains(got, want) {
-				t.Errorf("block %d does not print %q, but\n%s", n+1, want, parts[n])
+		case "text":
+			for line := range strings.Lines(b[2]) {
+				if want := joined(line); !strings.Contains(joined(parts[n]), want) {
+					t.Errorf("block %d does not print %q, but\n%s", n+1, want, parts[n])
+				}
 			}
 		}
+	}
+}
+
+// joined is a text with its white space made even.
+func joined(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// TestContractsPageTerraform holds what the page shows of Terraform to what the
+// conversation with Terraform applies.
+func TestContractsPageTerraform(t *testing.T) {
+	page, err := os.ReadFile("../docs/contracts-broker.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	applied, err := os.ReadFile("testdata/script/contracts_terraform.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := 0
+	for _, b := range block.FindAllStringSubmatch(string(page), -1) {
+		if b[1] != "hcl" {
+			continue
+		}
+		for _, part := range strings.Split(strings.TrimSpace(b[2]), "\n\n") {
+			if shown++; !strings.Contains(string(applied), part) {
+				t.Errorf("no conversation applies\n%s", part)
+			}
+		}
+	}
+	if shown == 0 {
+		t.Error("the page shows nothing of Terraform")
 	}
 }

@@ -33,6 +33,7 @@ import (
 	"github.com/dhowhq/dhow/queue"
 	"github.com/dhowhq/dhow/services/ecs"
 	"github.com/dhowhq/dhow/services/ecs/acs"
+	"github.com/dhowhq/dhow/services/sqs"
 	"github.com/dhowhq/dhow/store"
 	"github.com/dhowhq/dhow/stream"
 	"github.com/dhowhq/dhow/topic"
@@ -208,7 +209,7 @@ func (p *platform) assemble(ctx context.Context) (err error) {
 		Default: cluster.Scope{Account: p.cmd.Account, Region: p.cmd.Region}}); err != nil {
 		return err
 	}
-	p.queues = queue.New(queue.Config{DB: p.db, Journal: p.journal, Log: p.log,
+	p.queues = queue.New(queue.Config{DB: p.db, Journal: p.journal, Log: p.log, DeadLetter: sqs.DeadLetter,
 		Admit: func(from string, to *queue.Definition, m *queue.Message) error {
 			return p.queueGate().Readmit(from, to, m)
 		}})

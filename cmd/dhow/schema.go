@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,16 +64,7 @@ func (f schemaFolder) compare(ctx context.Context) ([]folder.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	var list []folder.Finding
-	r := newClient().schemas()
-	for _, file := range files {
-		found, err := r.Compare(ctx, file)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, found)
-	}
-	return list, nil
+	return newClient().schemas().Compare(ctx, files)
 }
 
 type schemaCheckCmd struct {
@@ -88,6 +80,7 @@ var errBreaks = errors.New("the schemas do not get on with the registry")
 func (c schemaCheckCmd) Run(ctx context.Context) error {
 	list, err := c.compare(ctx)
 	if err != nil {
+		c.annotateMalformed(err)
 		return err
 	}
 	printFindings(os.Stdout, list)
@@ -97,7 +90,7 @@ func (c schemaCheckCmd) Run(ctx context.Context) error {
 			continue
 		}
 		bad++
-		if c.Annotate || os.Getenv("GITHUB_ACTIONS") == "true" {
+		if c.annotates() {
 			c.annotate(f)
 		}
 	}
@@ -127,19 +120,16 @@ func printFindings(out io.Writer, list []folder.Finding) {
 	w.Flush()
 	for _, f := range list {
 		if lines := reasons(f); len(lines) > 0 {
-			fmt.Fprintf(out, "\n%s is refused (%s):\n", f.At(), levelOr(f.Level))
+			why := ""
+			if len(f.Breaks) > 0 {
+				why = fmt.Sprintf(" (%s)", f.Level)
+			}
+			fmt.Fprintf(out, "\n%s is refused%s:\n", f.At(), why)
 			for _, l := range lines {
 				fmt.Fprintln(out, "  -", l)
 			}
 		}
 	}
-}
-
-func levelOr(l contract.Level) string {
-	if l == "" {
-		return "its registry"
-	}
-	return string(l)
 }
 
 // reasons are sentences on all that is wrong.
@@ -166,6 +156,22 @@ func (c schemaCheckCmd) annotate(f folder.Finding) {
 	}
 }
 
+func (c schemaCheckCmd) annotates() bool {
+	return c.Annotate || os.Getenv("GITHUB_ACTIONS") == "true"
+}
+
+// annotateMalformed does so for files that are no schemas.
+func (c schemaCheckCmd) annotateMalformed(err error) {
+	if !c.annotates() {
+		return
+	}
+	escape := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	for _, bad := range folder.Malformed(err) {
+		at := filepath.ToSlash(relative(filepath.Join(c.Dir, bad.Place.File)))
+		fmt.Printf("::error file=%s,line=%d,title=no schema::%s\n", at, max(1, bad.Place.Line), escape.Replace(bad.Detail))
+	}
+}
+
 // relative is a path from the working directory, where it is below that.
 func relative(path string) string {
 	if wd, err := os.Getwd(); err == nil {
@@ -178,7 +184,7 @@ func relative(path string) string {
 
 type schemaPushCmd struct {
 	schemaFolder  `embed:""`
-	Compatibility contract.Level `default:"BACKWARD" enum:"NONE,DISABLED,BACKWARD,BACKWARD_ALL,FORWARD,FORWARD_ALL,FULL,FULL_ALL" help:"Compatibility of schemas that are new."`
+	Compatibility contract.Level `default:"" enum:",NONE,DISABLED,BACKWARD,BACKWARD_ALL,FORWARD,FORWARD_ALL,FULL,FULL_ALL" help:"Compatibility of schemas that are new, BACKWARD by default. One that is there keeps its own: aws glue update-schema changes it."`
 }
 
 // Run registers what is new, all or nothing as far as can be told before.
@@ -202,7 +208,10 @@ func (c schemaPushCmd) Run(ctx context.Context) error {
 		if f.As != nil {
 			what = "is there"
 		}
-		v, err := r.Push(ctx, f, c.Compatibility)
+		if c.Compatibility != "" && f.Level != "" && f.Level != c.Compatibility {
+			fmt.Fprintf(os.Stderr, "dhow: %s keeps its compatibility, %s: aws glue update-schema changes it\n", f.Name, f.Level)
+		}
+		v, err := r.Push(ctx, f, cmp.Or(c.Compatibility, contract.Backward))
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.At(), err)
 		}

@@ -37,7 +37,7 @@ func loadSchema(ctx context.Context, said string) (l loaded, err error) {
 	}
 	k, err := newClient().schemas().Need(ctx, name)
 	if err != nil {
-		return l, err
+		return l, fmt.Errorf("there is no file %s, and %w", said, err)
 	}
 	v := k.Find(rng)
 	if v == nil {

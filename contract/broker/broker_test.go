@@ -62,6 +62,9 @@ func TestForms(t *testing.T) {
 		{"nothing named, bytes of the latest", binaryBody(datum11), ""},
 		{"nothing named, bytes of an older", binaryBody(datum10), "does not say which version"},
 		{"nothing named, text", textBody("hello"), "name the version by a header"},
+		{"nothing named, text of none", textBody("hello"), "1.1.0, the latest that the queue takes: its text is neither JSON nor base64 of a payload with a header: "},
+		{"nothing named, JSON cut short", textBody(`{"id":"a",`), "its text is neither JSON nor"},
+		{"nothing named, bytes in base64", textBody(b64(datum11)), "its text is neither JSON nor base64 of a payload with a header"},
 		{"nothing", binaryBody(nil), "does not say which version"},
 	} {
 		v := f.check(queue(SchemaTag, "shop/order@^1"), c.m)

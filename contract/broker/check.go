@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ func (p *plan) check(m wire.Message) (*version, error) {
 		return p.none, p.refuse("", "the message cannot be taken apart: %v", err)
 	}
 	if d.Form == wire.None {
-		return p.unnamed(d)
+		return p.unnamed(m, d)
 	}
 	v := p.find(d.Reference)
 	if v.unknown && d.Form != wire.Named {
@@ -57,14 +58,20 @@ func detail(err error) string {
 	return err.Error()
 }
 
+// errText is a text that no form of messages is told by.
+var errText = errors.New("its text is neither JSON nor base64 of a payload with a header")
+
 // unnamed decides on a message that names no version: it has to be of the latest
 // one that is taken.
-func (p *plan) unnamed(d wire.Decoded) (*version, error) {
+func (p *plan) unnamed(m wire.Message, d wire.Decoded) (*version, error) {
 	v := p.find(wire.Reference{})
 	if v.bad != nil {
 		return v, v.bad
 	}
 	if err := v.validate(d); err != nil {
+		if m.Text && !d.JSON && bytes.Equal(m.Body, d.Payload) {
+			err = errText // what a text is as a datum helps nobody
+		}
 		return p.none, p.refuse(v.Semver, "the message does not say which version of %s it is, and is not of %s, the latest that %s takes: %s: name the version by a header (Glue, Confluent or single-object), or in dataschema and dataschemaversion",
 			p.name(), v.Semver, p.target.kind(), detail(err))
 	}
@@ -83,7 +90,7 @@ func (p *plan) plain(m wire.Message, err error) *version {
 	if err != nil || d.JSON {
 		return nil
 	}
-	v, err := p.unnamed(d)
+	v, err := p.unnamed(m, d)
 	if err != nil {
 		return nil
 	}

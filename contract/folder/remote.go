@@ -159,24 +159,11 @@ type Finding struct {
 // Bad reports whether the file cannot be registered.
 func (f Finding) Bad() bool { return len(f.Breaks) > 0 || f.Problem != "" }
 
-// Compare asks a registry about a file, and changes nothing there.
-func (r Remote) Compare(ctx context.Context, f File) (Finding, error) {
-	k, err := r.Get(ctx, f.Name)
-	if err != nil {
-		return Finding{}, fmt.Errorf("%s: %w", f.Name, err)
-	}
-	return compare(k, f), nil
-}
-
 func compare(k *Known, f File) Finding {
 	out := Finding{File: f, Known: k}
 	declared := registry.Declared(f.Schema.Source().Format, f.Text)
-	if k == nil && f.Release == "" {
-		out.first(declared)
-		return out
-	}
 	if k == nil {
-		out.Problem = f.noRelease()
+		out.first(declared)
 		return out
 	}
 	out.Level = k.Level
@@ -193,7 +180,7 @@ func compare(k *Known, f File) Finding {
 	case out.As != nil:
 		out.Next = out.As.Semver
 	case f.Release != "":
-		out.Problem = f.noRelease()
+		out.Problem = f.noRelease(k)
 	case k.Level == contract.Disabled:
 		out.Problem = fmt.Sprintf("%s takes no new versions: its compatibility is DISABLED", f.Name)
 	case len(k.Versions) == 0:
@@ -204,10 +191,15 @@ func compare(k *Known, f File) Finding {
 	return out
 }
 
-// noRelease is what is wrong with a file of a release that the registry does not
-// have.
-func (f File) noRelease() string {
-	return fmt.Sprintf("%s is not version %s of %s: the registry has another text, or none. A released version does not change: take a new one", f.Path, f.Release, f.Name)
+// noRelease is what is wrong with a file of a release that the registry has with
+// another text, or not at all.
+func (f File) noRelease(k *Known) string {
+	for _, v := range k.Versions {
+		if v.Semver == f.Release {
+			return fmt.Sprintf("%s is not version %s of %s: the registry has another text. A released version does not change: remove the file and run dhow schema pull --pin %s@%s, or release the change as a new version", f.Path, f.Release, f.Name, f.Name, f.Release)
+		}
+	}
+	return fmt.Sprintf("%s is not version %s of %s: the registry has no such version. Versions are numbered when they are registered: put the text into %s and push it, or remove the file", f.Path, f.Release, f.Name, PathOf(f.Name, "", f.Schema.Source().Format))
 }
 
 // first says which version a schema begins with.
@@ -280,28 +272,12 @@ func (f Finding) PlaceOf(b contract.Break) verdict.Place {
 // Place is where the folder declares a schema.
 func (f File) Place() verdict.Place { return verdict.Place{File: f.Path, Line: f.Line} }
 
-// Need is Get of a schema that has to be there.
-func (r Remote) Need(ctx context.Context, name string) (*Known, error) {
-	k, err := r.Get(ctx, name)
-	if err == nil && k == nil {
-		err = fmt.Errorf("the registry has no schema %s", name)
-	}
-	return k, err
-}
-
 // All calls f with every schema, by registry and name.
 func (r Remote) All(ctx context.Context, f func(*Known)) error {
-	var names []string
-	for pages := glue.NewListSchemasPaginator(r.API, &glue.ListSchemasInput{}); pages.HasMorePages(); {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return err
-		}
-		for _, s := range page.Schemas {
-			names = append(names, deref(s.RegistryName)+"/"+deref(s.SchemaName))
-		}
+	names, err := r.names(ctx)
+	if err != nil {
+		return err
 	}
-	slices.Sort(names)
 	for _, n := range names {
 		k, err := r.Get(ctx, n)
 		if err != nil {

@@ -73,6 +73,8 @@ func TestAsked(t *testing.T) {
 		{"GET /schemas", "GET /schemas", "", append([]string{"ListSchemas " + inDefault}, both("GetSchemaVersion")...)},
 		{"GET /schemas", "GET /schemas?subjectPrefix=:*:", "", append([]string{"ListSchemas " + every}, both("GetSchemaVersion")...)},
 		{"GET /subjects", "GET /subjects?subjectPrefix=:.shop:", "", []string{"ListSchemas " + names + "registry/shop"}},
+		{"GET /subjects", "GET /subjects", "", []string{"ListSchemas " + names + "registry/*"}},
+		{"GET /subjects", "GET /subjects?subjectPrefix=", "", []string{"ListSchemas " + names + "registry/default-registry"}},
 		{"GET /subjects", "GET /contexts/.shop/subjects", "", []string{"ListSchemas " + names + "registry/shop"}},
 		{"GET /schemas/ids/{id}", "GET /schemas/ids/1", "", both("GetSchemaVersion")},
 		{"GET /schemas/ids/{id}", "GET /schemas/ids/99", "", []string{"GetSchemaVersion *"}},

@@ -260,9 +260,13 @@ func (a *API) all(c *call, of string, f func(registry.Version)) {
 }
 
 // prefix is what subjectPrefix asks for: a registry, "" for all, and how the
-// names in it begin.
+// names in it begin. As at Confluent's, the list of subjects is of all registries
+// where nothing is said, and an empty prefix means the default one.
 func (c *call) prefix() (of, begin string) {
 	said := c.FormValue("subjectPrefix")
+	if !c.Form.Has("subjectPrefix") && c.Pattern == "GET /subjects" && c.PathValue("context") == "" {
+		return "", ""
+	}
 	if rest, ok := strings.CutPrefix(said, ":*:"); ok {
 		return "", rest
 	}

@@ -89,6 +89,15 @@ func (g Gate) Readmit(from string, to *queue.Definition, m *queue.Message) error
 	return err
 }
 
+// DeadLetter is a queue.Config.DeadLetter: the queue that the tags of another one
+// name.
+func DeadLetter(d *queue.Definition) string {
+	if !broker.Tagged(d.Tags) {
+		return ""
+	}
+	return d.Tags[broker.DeadLetterTag]
+}
+
 // bury sends a message to a dead-letter queue. What is wrong with the message is
 // in its outcome.
 func (g Gate) bury(ctx context.Context, t broker.Target, v broker.Verdict, m queue.Message) (sent queue.Sent, err error) {
