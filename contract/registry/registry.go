@@ -70,6 +70,7 @@ func (r Registry) ARN() string { return r.Scope.ARN("glue", "registry/"+r.Name) 
 // as the schema ("Actions, resources, and condition keys for AWS Glue" requires
 // both), or the registry alone where the name says no schema.
 func (n Name) ARNs() []string {
+	n = n.whole()
 	of := Registry{Scope: n.Scope, Name: n.Registry}.ARN()
 	if n.Schema == "" {
 		return []string{of}

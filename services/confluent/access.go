@@ -1,6 +1,10 @@
 package confluent
 
 import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
 	"github.com/dhowhq/dhow/contract/registry"
 	"github.com/dhowhq/dhow/internal/awsapi"
 )
@@ -52,6 +56,9 @@ func (c *call) may(n registry.Name) bool { return c.allow(getVersion, n) == nil 
 
 // create makes a subject that a call needs, for those who may.
 func (a *API) create(c *call, s registry.Schema, d *registry.Definition) (registry.Version, error) {
+	if s.Name == "" || len(s.Name) > maxSubject || !utf8.ValidString(s.Name) || strings.ContainsFunc(s.Name, unicode.IsControl) {
+		return registry.Version{}, fault(42208, "The specified subject '%.100s' is not a valid subject.", called(s.FullName()))
+	}
 	if err := c.allow("CreateSchema", s.FullName()); err != nil {
 		return registry.Version{}, err
 	}

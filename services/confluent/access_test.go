@@ -173,6 +173,7 @@ func TestDenied(t *testing.T) {
 		}},
 		{"writer", []step{
 			{"POST /subjects/order/versions", avro("id note?"), `200 {"id":3}`},
+			{"POST /subjects/order/versions", avro("other"), `409 {"error_code":409,"message":"Schema being registered is incompatible with an earlier schema for subject \"order\"; why is told to who may glue:GetSchemaVersion"}`},
 			{"POST /subjects/secret/versions", avro("id pin note?"), denied("writer", "RegisterSchemaVersion", schema("secret"))},
 			{"POST /subjects/none/versions", other, denied("writer", "RegisterSchemaVersion", schema("none"))},
 			{"POST /subjects/order/versions", posting("AVRO", `{"type":"record","name":"O","fields":[{"name":"s","type":"Order"}]}`, reference{"Order", "secret", 1}), denied("writer", "GetSchemaVersion", names+"registry/default-registry")},

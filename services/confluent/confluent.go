@@ -8,11 +8,13 @@ package confluent
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -114,8 +116,9 @@ type text string
 
 // The media types that clients ask for; all are JSON.
 const (
-	mediaType = "application/vnd.schemaregistry.v1+json"
-	maxBody   = 5 << 20
+	mediaType  = "application/vnd.schemaregistry.v1+json"
+	maxBody    = 5 << 20 // bytes
+	maxSubject = 1000    // bytes of a name; a row's key has three for some
 )
 
 // ServeHTTP answers a request whose path begins with Prefix.
@@ -124,6 +127,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.Clone(r.Context())
 	if rest, ok := strings.CutPrefix(path, "/contexts/"); ok {
 		name, rest, _ := strings.Cut(rest, "/")
+		if plain, err := url.PathUnescape(name); err == nil {
+			name = plain
+		}
 		r.SetPathValue("context", name)
 		path = "/" + rest
 	}
@@ -213,7 +219,11 @@ func page[T any](c *call, list []T) []T {
 }
 
 func (c *call) read(v any) error {
-	if err := json.NewDecoder(c.Body).Decode(v); err != nil {
+	err := json.NewDecoder(c.Body).Decode(v)
+	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+		return fault(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes", large.Limit)
+	}
+	if err != nil {
 		return &Error{http.StatusBadRequest, http.StatusBadRequest, "the body is not the JSON object that is wanted: " + err.Error()}
 	}
 	return nil

@@ -264,3 +264,31 @@ func FuzzCall(f *testing.F) {
 		}
 	})
 }
+
+// TestNames refuses subjects that could not be kept or told apart, and reads the
+// names of contexts as they are escaped.
+func TestNames(t *testing.T) {
+	f := newFixture(t)
+	if _, err := f.e.CreateRegistry(t.Context(), registry.Registry{Scope: here, Name: "a#b"}); err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("x", maxSubject)
+	f.run([]step{
+		{"POST /contexts/.a%23b/subjects/order/versions", avro("id"), `200 {"id":1}`},
+		{"GET /contexts/.a%23b/subjects", "", `200 [":.a#b:order"]`},
+		{"POST /subjects/%D0%BD%D0%B0%2F1/versions", avro("id"), `200 {"id":1}`},
+		{"GET /subjects/%D0%BD%D0%B0%2F1/versions", "", `200 [1]`},
+		{"POST /subjects/" + long + "/versions", avro("id"), `200 {"id":1}`},
+		{"POST /subjects/" + strings.Repeat("%2F", maxSubject) + "/versions", avro("id"), `200 {"id":1}`}, // escaped in keys
+		{"POST /subjects/" + long + "x/versions", avro("id"), `422 {"error_code":42208,~is not a valid subject`},
+		{"PUT /config/" + long + "x", `{"compatibility":"NONE"}`, `422 {"error_code":42208,`},
+		{"PUT /mode/%FF", `{"mode":"READONLY"}`, `422 {"error_code":42208,`},
+		{"POST /subjects/a%FFb/versions", avro("id"), `422 {"error_code":42208,`},
+		{"POST /subjects/a%00b/versions", avro("id"), `422 {"error_code":42208,`},
+		{"POST /subjects/a%0Ab/versions", avro("id"), `422 {"error_code":42208,`},
+		{"POST /subjects/:.a%23b:/versions", avro("id"), `422 {"error_code":42208,`},
+		{"GET /subjects/a%FFb/versions", "", `404 {"error_code":40401,`},
+		{"GET /subjects/" + long + "x/versions", "", `404 {"error_code":40401,`},
+		{"POST /subjects/big/versions", `{"schema":"` + strings.Repeat("x", 10<<20) + `"}`, `413 {"error_code":413,"message":"the body is larger than 5242880 bytes"}`},
+	})
+}

@@ -322,6 +322,9 @@ func (a *API) register(c *call) (any, error) {
 		return nil, err
 	}
 	v, err := a.add(c, n, d.Type, want)
+	if breaks := (*registry.Incompatible)(nil); errors.As(err, &breaks) && !c.may(n) {
+		return nil, fault(409, "Schema being registered is incompatible with an earlier schema for subject %q; why is told to who may glue:GetSchemaVersion", called(n))
+	}
 	if err != nil {
 		return nil, wrap(err, n)
 	}

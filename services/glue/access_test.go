@@ -83,6 +83,10 @@ func TestPermitEvery(t *testing.T) {
 		{&glue.DeleteSchemaVersionsInput{SchemaId: order}, inSchema},
 		{&glue.GetRegistryInput{RegistryId: &types.RegistryId{RegistryArn: ptr(names + "registry/shop")}}, inRegistry},
 		{&glue.GetSchemaInput{SchemaId: byARN}, inSchema},
+		// Names that are left out are those of the default registry.
+		{&glue.GetRegistryInput{RegistryId: &types.RegistryId{RegistryArn: ptr(names + "registry/")}}, inDefault[:1]},
+		{&glue.GetSchemaInput{SchemaId: &types.SchemaId{SchemaArn: ptr(names + "schema//order")}}, inDefault},
+		{&glue.GetTagsInput{ResourceArn: ptr(names + "schema//order")}, inDefault[1:]},
 		{&glue.GetSchemaByDefinitionInput{SchemaId: order}, inSchema},
 		{&glue.GetSchemaVersionInput{SchemaId: order}, inSchema},
 		{&glue.GetSchemaVersionInput{SchemaVersionId: made.SchemaVersionId}, inSchema},
