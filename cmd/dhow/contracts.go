@@ -44,6 +44,11 @@ func (p *platform) keepVersion(ctx context.Context, v registry.Version) error {
 	return p.impact.Guard(ctx, v)
 }
 
+// mayRead asks whether the caller may read a schema's versions.
+func mayRead(ctx context.Context, n registry.Name) error {
+	return awsapi.Allow(ctx, broker.Action, n.ARNs()...)
+}
+
 func (p *platform) queueGate() sqs.Gate { return sqs.Gate{Queues: p.queues, Contracts: p.broker} }
 
 func (p *platform) topicGate() sns.Gate {

@@ -217,7 +217,7 @@ func (p *platform) assemble(ctx context.Context) (err error) {
 	p.broker = broker.New(p.brokerConfig())
 	p.metrics.watchContracts(p.broker)
 	p.streams = stream.New(stream.Config{DB: p.db, Journal: p.journal, Log: p.log})
-	p.impact = impact.New(p.db, p.schemas)
+	p.impact = impact.New(p.db, p.schemas, mayRead)
 	p.ecs = ecs.New(ecs.Config{DB: p.db, Log: p.log, TargetGroup: p.balancer.TargetGroup, DefaultCIDR: p.cidr, Contracts: p.impact})
 	if p.topics, err = topic.New(p.topicConfig()); err != nil {
 		return err

@@ -21,10 +21,17 @@ import (
 type Engine struct {
 	db      *store.DB
 	schemas *registry.Engine
+	may     func(context.Context, registry.Name) error
 }
 
-// New returns the engine.
-func New(db *store.DB, schemas *registry.Engine) *Engine { return &Engine{db, schemas} }
+// New returns the engine. may says in its error why the caller that ctx belongs to
+// may not read a schema's versions; nil lets everybody.
+func New(db *store.DB, schemas *registry.Engine, may func(context.Context, registry.Name) error) *Engine {
+	if may == nil {
+		may = func(context.Context, registry.Name) error { return nil }
+	}
+	return &Engine{db, schemas, may}
+}
 
 // rounds is a row for each account and region that every deployment with
 // contracts writes, so that two which do not get on cannot both be let in at
@@ -55,14 +62,21 @@ const maxReasons = 5
 
 // Deploy lists, in sentences, all that speaks against service s running
 // definition d beside what runs: schemas and versions that are not known, and
-// readers that cannot read what writers write. None: it may be deployed.
-func (e *Engine) Deploy(tx *store.Tx, s cluster.Service, d cluster.TaskDefinition) (reasons []string, err error) {
+// readers that cannot read what writers write. None: it may be deployed. They tell
+// what is in the schemas, so the error is may's where the caller may not read one
+// that the definition declares.
+func (e *Engine) Deploy(ctx context.Context, tx *store.Tx, s cluster.Service, d cluster.TaskDefinition) (reasons []string, err error) {
 	declared, err := Of(d.Def)
 	if err != nil {
 		return []string{err.Error()}, nil
 	}
 	if len(declared) == 0 {
 		return nil, nil
+	}
+	for _, k := range declared {
+		if err := e.may(ctx, registry.Name{Scope: s.Scope, Registry: k.Registry, Schema: k.Schema}); err != nil {
+			return nil, err
+		}
 	}
 	row, _ := deployments.Get(tx, rounds{Scope: s.Scope}.Key())
 	row.Scope = s.Scope

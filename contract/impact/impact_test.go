@@ -42,7 +42,7 @@ func newFixture(t *testing.T) *fixture {
 	db := storetest.Open(t)
 	schemas := registry.New(registry.Config{DB: db, Now: f.tick})
 	t.Cleanup(schemas.Close)
-	f.Engine = New(db, schemas)
+	f.Engine = New(db, schemas, nil)
 	_, err := schemas.CreateRegistry(t.Context(), registry.Registry{Scope: here, Name: "shop"})
 	f.must(err)
 	_, _, err = schemas.CreateSchema(t.Context(), registry.Schema{Scope: here, Registry: "shop", Name: "order", Format: contract.Avro, Level: contract.None}, nil)
@@ -109,7 +109,7 @@ func (f *fixture) deploy(s string, d cluster.TaskDefinition) string {
 		if !ok {
 			old = service(s)
 		}
-		reasons, err = f.Deploy(tx, old, d)
+		reasons, err = f.Deploy(f.Context(), tx, old, d)
 		return err
 	}))
 	return strings.Join(reasons, "\n")
@@ -246,7 +246,7 @@ func TestTogether(t *testing.T) {
 		all.Go(func() {
 			look := sync.OnceFunc(func() { looked.Done(); looked.Wait() }) // neither is in before both have looked
 			err := f.db.Update(context.Background(), func(tx *store.Tx) error {
-				reasons, err := f.Deploy(tx, service(name), d)
+				reasons, err := f.Deploy(f.Context(), tx, service(name), d)
 				if err == nil && len(reasons) > 0 {
 					err = errors.New("refused")
 				}
@@ -273,7 +273,7 @@ func TestReset(t *testing.T) {
 	f := newFixture(t)
 	f.release("1.0.0", "id")
 	if err := f.db.Update(t.Context(), func(tx *store.Tx) error {
-		_, err := f.Deploy(tx, service("a"), f.define("a", 1, "produces shop/order@1.0.0"))
+		_, err := f.Deploy(f.Context(), tx, service("a"), f.define("a", 1, "produces shop/order@1.0.0"))
 		return err
 	}); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,8 +20,8 @@ type Contracts interface {
 	Read(d types.TaskDefinition) error
 	// Deploy lists in sentences what speaks against service s running definition
 	// d beside all that runs; none: nothing does. The error is not the caller's
-	// fault.
-	Deploy(tx *store.Tx, s cluster.Service, d cluster.TaskDefinition) (reasons []string, err error)
+	// fault, or that the caller may not read what is declared.
+	Deploy(ctx context.Context, tx *store.Tx, s cluster.Service, d cluster.TaskDefinition) (reasons []string, err error)
 }
 
 // forceTag on a service lets a deployment in that contracts speak against. Its
@@ -31,11 +32,11 @@ const forceTag = "dhow:contract-force"
 // checkContracts refuses a revision that some running service could not read, or
 // that could not read what some running service writes; s has the tags that
 // count. It returns a line for the service's events where it was forced.
-func (a *API) checkContracts(tx *store.Tx, s *cluster.Service, d cluster.TaskDefinition) (event string, err error) {
+func (a *API) checkContracts(ctx context.Context, tx *store.Tx, s *cluster.Service, d cluster.TaskDefinition) (event string, err error) {
 	if a.cfg.Contracts == nil {
 		return "", nil
 	}
-	reasons, err := a.cfg.Contracts.Deploy(tx, *s, d)
+	reasons, err := a.cfg.Contracts.Deploy(ctx, tx, *s, d)
 	if err != nil || len(reasons) == 0 {
 		return "", err
 	}

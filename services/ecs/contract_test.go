@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -27,7 +28,7 @@ func (c *contracts) Read(d types.TaskDefinition) error {
 	return nil
 }
 
-func (c *contracts) Deploy(tx *store.Tx, s cluster.Service, d cluster.TaskDefinition) ([]string, error) {
+func (c *contracts) Deploy(_ context.Context, tx *store.Tx, s cluster.Service, d cluster.TaskDefinition) ([]string, error) {
 	c.asked = append(c.asked, fmt.Sprintf("%s/%s %s:%d", s.Cluster, s.Name, d.Family, d.Revision))
 	if c.against[d.Revision] {
 		return []string{"billing could not read it."}, nil

@@ -93,7 +93,7 @@ func (a *API) CreateService(ctx context.Context, in *ecs.CreateServiceInput) (*e
 		if s.RoleARN == "" && (len(s.LoadBalancers) > 0 || s.Network != nil) {
 			s.RoleARN = "arn:aws:iam::" + s.Account + ":role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"
 		}
-		if forced, err = a.checkContracts(tx, &s, d); err != nil {
+		if forced, err = a.checkContracts(ctx, tx, &s, d); err != nil {
 			return err
 		}
 		if err := beginDeployment(tx, &s, d, false); err != nil {

@@ -75,7 +75,7 @@ func (a *API) UpdateService(ctx context.Context, in *ecs.UpdateServiceInput) (*e
 		p := old.Primary()
 		other := p == nil || p.Family != d.Family || p.Revision != d.Revision
 		if !hasBeenLetIn(old, d) {
-			if forced, err = a.checkContracts(tx, &s, d); err != nil {
+			if forced, err = a.checkContracts(ctx, tx, &s, d); err != nil {
 				return err
 			}
 			if err := noteForced(tx, s, forced); err != nil {
