@@ -203,3 +203,39 @@ func TestPublishedWhilePartIsReplayed(t *testing.T) {
 		t.Errorf("delivered are %v", got)
 	}
 }
+
+// TestRoomAfterCrash has the replays that a process left behind when it died end
+// in the next one, which frees their places; one that waits for its confirmation
+// takes none.
+func TestRoomAfterCrash(t *testing.T) {
+	w := newWorld(t)
+	top := w.topic("t.fifo", fifoTopic, func(t *Topic) { t.ArchiveDays = 7; t.Archived = time.Now().Truncate(time.Millisecond) })
+	replaying := func(n int, status string, pending bool) *Subscription {
+		return w.subscribe(top, SQS, queueARN(fmt.Sprintf("q%d.fifo", n)), func(s *Subscription) {
+			s.Pending, s.Replay = pending, Replay{ID: fmt.Sprint(n), From: time.Now().Add(-time.Hour), Status: status}
+		})
+	}
+	room := func(want bool) {
+		t.Helper()
+		w.db.View(func(r store.Reader) error {
+			if got := RoomToReplay(r, &Subscription{Scope: top.Scope, Topic: top.Name, ID: "next", Replay: Replay{Status: ReplayPending}}); got != want {
+				t.Errorf("there is room: %v", got)
+			}
+			return nil
+		})
+	}
+	var left []*Subscription
+	replaying(0, ReplayPending, true)
+	for n := 1; n < MaxReplays; n++ {
+		left = append(left, replaying(n, ReplayRunning, false))
+	}
+	room(true)
+	left = append(left, replaying(MaxReplays, ReplayPending, false))
+	room(false)
+	w.start()
+	defer func() { w.stop() }()
+	for _, s := range left {
+		w.replayed(s, ReplayCompleted)
+	}
+	room(true)
+}
