@@ -11,14 +11,15 @@ import (
 )
 
 // TestDocumentedErrors holds each error that the models of EventBridge and SNS
-// document to be one that the service says and a test of its provokes, or one
-// that docs/messaging.md gives the reason for why it does not occur.
+// document to be one that the service makes somewhere and a test of its names, or
+// one that docs/messaging.md gives the reason for why it does not occur. It reads
+// texts: that an error comes where it should is for the tests that it looks for.
 func TestDocumentedErrors(t *testing.T) {
 	page, err := os.ReadFile("../docs/messaging.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What is nobody's fault but the server's is said for all services at once.
+	// What is nobody's fault but the server's the edge says, for all services.
 	own := map[string]bool{"InternalErrorException": true, "InternalException": true}
 	for _, service := range []string{"events", "sns"} {
 		m, err := model.Load(service)
@@ -36,11 +37,11 @@ func TestDocumentedErrors(t *testing.T) {
 		for _, op := range m.Ops {
 			for _, i := range op.Errors {
 				shape := m.Shapes[i]
-				if seen[shape.Name] {
+				if seen[shape.Name] || own[shape.Name] {
 					continue
 				}
 				seen[shape.Name] = true
-				said := own[shape.Name] || regexp.MustCompile(`\b(types\.|Code: ")`+shape.Name+`\b`).MatchString(code)
+				said := strings.Contains(code, "&types."+shape.Name+"{") || strings.Contains(code, `Code: "`+shape.Name+`"`)
 				tried := strings.Contains(tests, `"`+shape.Name+`"`) || shape.Code != "" && strings.Contains(tests, `"`+shape.Code+`"`)
 				switch {
 				case absent[shape.Name] && said:
