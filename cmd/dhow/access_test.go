@@ -492,29 +492,3 @@ func unhex(id string) (b []byte) {
 	fmt.Sscanf(strings.ReplaceAll(id, "-", ""), "%x", &b)
 	return b
 }
-
-// TestAccessAtDeployment has roles deploy what does not get on with what runs: who
-// may read the schema is told why, others only that they may not.
-func TestAccessAtDeployment(t *testing.T) {
-	const deploys = `{"Effect":"Allow","Action":"ecs:*","Resource":"*"}`
-	g := newGuarded(t, map[string]string{"orders": statements(readsOrder, deploys), "blind": statements(deploys)})
-	g.schemas()
-	c, ctx := ecs.NewFromConfig(g.as("")), t.Context()
-	_, err := c.CreateCluster(ctx, &ecs.CreateClusterInput{ClusterName: pointer("c")})
-	g.must(err)
-	create := func(role, schema string) error {
-		_, err := c.RegisterTaskDefinition(ctx, &ecs.RegisterTaskDefinitionInput{Family: pointer("web"), ContainerDefinitions: []ecstypes.ContainerDefinition{{
-			Name: pointer("app"), Image: pointer("app:1"), Memory: pointer(int32(64)), DockerLabels: map[string]string{"dhow.contract.consumes": "shop/" + schema + "@9.0.0"}}}})
-		g.must(err)
-		_, err = ecs.NewFromConfig(g.as(role)).CreateService(ctx, &ecs.CreateServiceInput{Cluster: pointer("c"), ServiceName: pointer("web"), TaskDefinition: pointer("web"), DesiredCount: pointer(int32(0))})
-		return err
-	}
-	for _, schema := range []string{"secret", "none"} { // which is not there
-		g.told(schema, create("orders", schema), "AccessDeniedException", unread("s1", glueNames+"schema/shop/"+schema))
-	}
-	g.told("who may read nothing", create("blind", "order"), "AccessDeniedException", sentence("blind", "s1", "GetSchemaVersion", glueNames+"registry/shop"))
-	var told *ecstypes.ClientException
-	if err := create("orders", "order"); !errors.As(err, &told) || !strings.Contains(*told.Message, "the latest is 1.0.0") {
-		t.Errorf("who may read is told %v", err)
-	}
-}
