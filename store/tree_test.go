@@ -28,7 +28,7 @@ func TestTree(t *testing.T) {
 			rnd   = rand.New(rand.NewPCG(seed, 1))
 			steps = rapid.IntRange(1, 3000).Draw(t, "steps")
 			begun = rapid.IntRange(0, space).Draw(t, "begun") // so many keys are there from the beginning
-			bias  = rapid.IntRange(3, 7).Draw(t, "bias") // of ten steps, so many put
+			bias  = rapid.IntRange(3, 7).Draw(t, "bias")      // of ten steps, so many put
 		)
 		for i := range begun {
 			model[fmt.Sprintf("%04d", i*space/begun)] = i
