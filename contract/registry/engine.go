@@ -100,6 +100,13 @@ func findSchema(r store.Reader, n Name) (Schema, error) {
 	return Schema{}, ErrNoSchema
 }
 
+// Level is the level that a schema's next version must keep to: its own, or the
+// account's in the region where it inherits that.
+func (e *Engine) Level(s Schema) (l contract.Level) {
+	e.db.View(func(r store.Reader) error { l = s.level(r); return nil })
+	return l
+}
+
 // Settings are the account's in the region.
 func (e *Engine) Settings(s cluster.Scope) (found Settings) {
 	e.db.View(func(r store.Reader) error { found = settings(r, s); return nil })
