@@ -30,24 +30,44 @@ func (db *DB) load(ctx context.Context, old *state) (*state, error) {
 }
 
 func (db *DB) loadOnce(ctx context.Context, old *state) (*state, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // ends a read under way
-	next := db.readPage(ctx, db.prefix, 0)
 	s := newState(db.tables)
 	var pages []*loaded
+	from := db.prefix
+	for _, d := range db.late(old) {
+		s.tables[d.id].late = &late{done: make(chan struct{})}
+		before, rev, err := db.read(ctx, from, db.prefix+d.name+"/", s.rev, nil)
+		if err != nil {
+			return nil, err
+		}
+		s.rev, pages, from = rev, append(pages, before...), clientv3.GetPrefixRangeEnd(db.prefix+d.name+"/")
+	}
+	rest, rev, err := db.read(ctx, from, clientv3.GetPrefixRangeEnd(db.prefix), s.rev, old)
+	if err != nil {
+		return nil, err
+	}
+	s.rev = rev
+	return s, s.fill(db.tables, append(pages, rest...))
+}
+
+// read reads the keys from one on and before another, at a revision, and tells
+// it; 0 is the newest.
+func (db *DB) read(ctx context.Context, from, to string, rev int64, old *state) (pages []*loaded, _ int64, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends a read under way
+	next := db.readPage(ctx, from, to, rev)
 	var decoding sync.WaitGroup
 	defer decoding.Wait()
 	for more := true; more; {
 		p := <-next
 		if p.err != nil {
-			return nil, fmt.Errorf("store: load from etcd: %w", p.err)
+			return nil, 0, fmt.Errorf("store: load from etcd: %w", p.err)
 		}
-		if s.rev == 0 {
-			s.rev = p.resp.Header.Revision
+		if rev == 0 {
+			rev = p.resp.Header.Revision
 		}
 		kvs := p.resp.Kvs
 		if more = p.resp.More; more {
-			next = db.readPage(ctx, string(kvs[len(kvs)-1].Key)+"\x00", s.rev)
+			next = db.readPage(ctx, string(kvs[len(kvs)-1].Key)+"\x00", to, rev)
 		}
 		// A page is decoded while the next one is read, in parts: on all processors.
 		for part := range slices.Chunk(kvs, pageRows/4) {
@@ -56,8 +76,7 @@ func (db *DB) loadOnce(ctx context.Context, old *state) (*state, error) {
 			decoding.Go(func() { l.err = db.decode(l, old, part) })
 		}
 	}
-	decoding.Wait()
-	return s, s.fill(db.tables, pages)
+	return pages, rev, nil
 }
 
 // page is one read of the load.
@@ -66,9 +85,9 @@ type page struct {
 	err  error
 }
 
-// readPage reads some of the keys from one on, at a revision; 0 is the newest.
-func (db *DB) readPage(ctx context.Context, from string, rev int64) <-chan page {
-	opts := []clientv3.OpOption{clientv3.WithRange(clientv3.GetPrefixRangeEnd(db.prefix)), clientv3.WithLimit(pageRows), clientv3.WithRev(rev)}
+// readPage reads some of the keys that read does.
+func (db *DB) readPage(ctx context.Context, from, to string, rev int64) <-chan page {
+	opts := []clientv3.OpOption{clientv3.WithRange(to), clientv3.WithLimit(pageRows), clientv3.WithRev(rev)}
 	if db.server != nil {
 		opts = append(opts, clientv3.WithSerializable()) // the only member is always current
 	}

@@ -230,9 +230,17 @@ func (db *DB) watchServer() {
 // fail refuses all further updates.
 func (db *DB) fail(err error) {
 	err = fmt.Errorf("store: the embedded etcd has failed, restart to recover: %w", err)
-	db.log.Error("store failed", "err", err)
 	db.server.broken.Store(true)
+	db.end(err)
+}
+
+// end has the store do no more. The first reason is told.
+func (db *DB) end(err error) {
+	db.log.Error("store failed", "err", err)
 	db.queue.fail(err)
 	db.kill()
-	db.failed <- err
+	select {
+	case db.failed <- err:
+	default:
+	}
 }

@@ -195,8 +195,8 @@ func (db *DB) Stats() Stats {
 		Bytes:        db.written.Load(),
 		Retries:      db.retries.Load(),
 	}
-	for _, t := range now.tables {
-		st.Rows += t.rows.n
+	for _, d := range db.tables {
+		st.Rows += now.table(d).rows.n
 	}
 	if db.server != nil {
 		be := db.server.etcd.Backend()

@@ -32,6 +32,7 @@ type Anything interface{ Name() string }
 type def struct {
 	id      int
 	name    string
+	late    bool
 	decode  func(data []byte) (val any, err error) // val is a *T
 	key     func(val any) string
 	indexes []indexDef
