@@ -20,8 +20,9 @@ func FuzzRow(f *testing.F) {
 		db.byName[d.name] = d
 	}
 	f.Fuzz(func(t *testing.T, key, value string) {
-		s := newState(db.tables)
-		err := db.loadRow(s, new(edit), nil, &mvccpb.KeyValue{Key: []byte(db.prefix + key), Value: []byte(value), ModRevision: 7})
+		s, l := newState(db.tables), &loaded{rows: make([][]*row, len(db.tables))}
+		l.err = db.decode(l, nil, []*mvccpb.KeyValue{{Key: []byte(db.prefix + key), Value: []byte(value), ModRevision: 7}})
+		err := s.fill(db.tables, []*loaded{l})
 		d, name := db.parse([]byte(db.prefix + key))
 		switch {
 		case err != nil && d == nil:

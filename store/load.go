@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -12,8 +14,9 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// pageRows is how many keys one read of the load asks for.
-const pageRows = 5000
+// pageRows is how many keys one read of the load asks for. For each read etcd
+// also counts all keys that come after: a few large ones cost less.
+const pageRows = 20_000
 
 // load reads all tables at one revision. Rows that old has in the same version
 // are taken from there.
@@ -27,74 +30,163 @@ func (db *DB) load(ctx context.Context, old *state) (*state, error) {
 }
 
 func (db *DB) loadOnce(ctx context.Context, old *state) (*state, error) {
-	opts := []clientv3.OpOption{clientv3.WithRange(clientv3.GetPrefixRangeEnd(db.prefix)), clientv3.WithLimit(pageRows)}
+	s := newState(db.tables)
+	var pages []*loaded
+	from := db.prefix
+	for _, d := range db.late(old) {
+		s.tables[d.id].late = &late{done: make(chan struct{})}
+		before, rev, err := db.read(ctx, from, db.prefix+d.name+"/", s.rev, nil)
+		if err != nil {
+			return nil, err
+		}
+		s.rev, pages, from = rev, append(pages, before...), clientv3.GetPrefixRangeEnd(db.prefix+d.name+"/")
+	}
+	rest, rev, err := db.read(ctx, from, clientv3.GetPrefixRangeEnd(db.prefix), s.rev, old)
+	if err != nil {
+		return nil, err
+	}
+	s.rev = rev
+	return s, s.fill(db.tables, append(pages, rest...))
+}
+
+// read reads the keys from one on and before another, at a revision, and tells
+// it; 0 is the newest.
+func (db *DB) read(ctx context.Context, from, to string, rev int64, old *state) (pages []*loaded, _ int64, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends a read under way
+	next := db.readPage(ctx, from, to, rev)
+	var decoding sync.WaitGroup
+	defer decoding.Wait()
+	for more := true; more; {
+		p := <-next
+		if p.err != nil {
+			return nil, 0, fmt.Errorf("store: load from etcd: %w", p.err)
+		}
+		if rev == 0 {
+			rev = p.resp.Header.Revision
+		}
+		kvs := p.resp.Kvs
+		if more = p.resp.More; more {
+			next = db.readPage(ctx, string(kvs[len(kvs)-1].Key)+"\x00", to, rev)
+		}
+		// A page is decoded while the next one is read, in parts: on all processors.
+		for part := range slices.Chunk(kvs, pageRows/4) {
+			l := &loaded{rows: make([][]*row, len(db.tables))}
+			pages = append(pages, l)
+			decoding.Go(func() { l.err = db.decode(l, old, part) })
+		}
+	}
+	return pages, rev, nil
+}
+
+// page is one read of the load.
+type page struct {
+	resp *clientv3.GetResponse
+	err  error
+}
+
+// readPage reads some of the keys that read does.
+func (db *DB) readPage(ctx context.Context, from, to string, rev int64) <-chan page {
+	opts := []clientv3.OpOption{clientv3.WithRange(to), clientv3.WithLimit(pageRows), clientv3.WithRev(rev)}
 	if db.server != nil {
 		opts = append(opts, clientv3.WithSerializable()) // the only member is always current
 	}
-	type page struct {
-		resp *clientv3.GetResponse
-		err  error
-	}
-	get := func(from string, rev int64) <-chan page {
-		c := make(chan page, 1)
-		go func() {
-			resp, err := db.client.Get(ctx, from, append(opts, clientv3.WithRev(rev))...)
-			c <- page{resp, err}
-		}()
-		return c
-	}
-	s, e := newState(db.tables), new(edit)
-	next := get(db.prefix, 0)
-	for {
-		p := <-next
-		if p.err != nil {
-			return nil, fmt.Errorf("store: load from etcd: %w", p.err)
-		}
-		if s.rev == 0 {
-			s.rev = p.resp.Header.Revision
-		}
-		if p.resp.More {
-			last := p.resp.Kvs[len(p.resp.Kvs)-1].Key
-			next = get(string(last)+"\x00", s.rev) // read on while this page is decoded
-		}
-		for _, kv := range p.resp.Kvs {
-			if err := db.loadRow(s, e, old, kv); err != nil {
-				return nil, err
-			}
-		}
-		if !p.resp.More {
-			return s, nil
-		}
-	}
+	c := make(chan page, 1)
+	go func() {
+		resp, err := db.client.Get(ctx, from, opts...)
+		c <- page{resp, err}
+	}()
+	return c
 }
 
-// loadRow puts one key of etcd into s.
-func (db *DB) loadRow(s *state, e *edit, old *state, kv *mvccpb.KeyValue) error {
-	if string(kv.Key) == db.clockKey {
-		s.clock, s.clockID = kv.ModRevision, string(kv.Value)
-		return nil
+// loaded is what some of etcd's keys hold.
+type loaded struct {
+	rows    [][]*row // of each table, in the order of their keys
+	clock   int64    // 0: the clock is not among them
+	clockID string
+	err     error
+}
+
+// decode fills l. The rows that old has in the same version are taken from there.
+func (db *DB) decode(l *loaded, old *state, kvs []*mvccpb.KeyValue) error {
+	for _, kv := range kvs {
+		if string(kv.Key) == db.clockKey {
+			l.clock, l.clockID = kv.ModRevision, string(kv.Value)
+			continue
+		}
+		d, key := db.parse(kv.Key)
+		if d == nil {
+			continue
+		}
+		var r *row
+		if old != nil {
+			r = old.get(d, key)
+		}
+		if r == nil || r.rev != kv.ModRevision {
+			var err error
+			if r, err = newRow(d, key, kv); err != nil {
+				return err
+			}
+		}
+		l.rows[d.id] = append(l.rows[d.id], r)
 	}
-	d, key := db.parse(kv.Key)
-	if d == nil {
-		return nil
-	}
-	if old != nil {
-		if r := old.get(d, key); r != nil && r.rev == kv.ModRevision {
-			s.set(e, d, key, r)
-			return nil
+	return nil
+}
+
+// fill makes the tables of an empty state from pages in the order of their keys.
+func (s *state) fill(defs []*def, pages []*loaded) error {
+	for _, l := range pages {
+		if l.err != nil {
+			return l.err
+		}
+		if l.clock != 0 {
+			s.clock, s.clockID = l.clock, l.clockID
 		}
 	}
-	r, err := newRow(d, key, kv)
-	if err != nil {
-		return err
+	var building sync.WaitGroup
+	defer building.Wait()
+	for _, d := range defs {
+		var rows []*row
+		for _, l := range pages {
+			rows = append(rows, l.rows[d.id]...)
+		}
+		if len(rows) == 0 {
+			continue
+		}
+		t := s.tables[d.id]
+		building.Go(func() { t.rows = rowTree(rows) })
+		for i, ix := range d.indexes {
+			building.Go(func() { t.indexes[i] = indexTree(ix, rows) })
+		}
 	}
-	s.set(e, d, key, r)
 	return nil
+}
+
+// rowTree is the tree of rows that are in the order of their keys.
+func rowTree(rows []*row) tree[*row] {
+	keys := make([]string, len(rows))
+	for i, r := range rows {
+		keys[i] = r.key
+	}
+	return grow(keys, rows)
+}
+
+// indexTree is an index over rows.
+func indexTree(ix indexDef, rows []*row) tree[struct{}] {
+	var entries []string
+	for _, r := range rows {
+		for _, v := range ix.values(r.val) {
+			entries = append(entries, v+"\x00"+r.key)
+		}
+	}
+	slices.Sort(entries)
+	entries = slices.Compact(entries)
+	return grow(entries, make([]struct{}, len(entries)))
 }
 
 // newRow decodes a row.
 func newRow(d *def, key string, kv *mvccpb.KeyValue) (*row, error) {
-	val, _, err := d.decode(kv.Value)
+	val, err := d.decode(kv.Value)
 	if err != nil {
 		return nil, fmt.Errorf("store: table %s: row %q does not decode: %w", d.name, key, err)
 	}

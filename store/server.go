@@ -57,9 +57,12 @@ func startServer(ctx context.Context, c Config) (_ *server, err error) {
 	if s.lock, err = lockDir(c.Dir); err != nil {
 		return nil, err
 	}
-	if c.UnsafeNoSync {
-		smallLog()
-	}
+	segments.Do(func() {
+		wal.SegmentSizeBytes = segmentBytes
+		if c.UnsafeNoSync {
+			wal.SegmentSizeBytes = 4 << 20 // many stores of tests take little of the disk
+		}
+	})
 	started := make(chan error, 1)
 	go s.start(s.config(c), started)
 	select {
@@ -88,9 +91,12 @@ func startServer(ctx context.Context, c Config) (_ *server, err error) {
 	return s, nil
 }
 
-// smallLog makes the segments of etcd's log small, so that many stores of tests
-// take little of the disk. Two segments are made in advance.
-var smallLog = sync.OnceFunc(func() { wal.SegmentSizeBytes = 4 << 20 })
+// segmentBytes is the size of the segments of etcd's log. Two are made in
+// advance, and a start reads all that there are: two and those since the last
+// snapshot.
+const segmentBytes = 16 << 20
+
+var segments sync.Once // etcd has one size for all servers of a process
 
 // start runs in a goroutine of its own, for etcd's fatal errors end it. Damaged
 // files can make etcd panic as well.
@@ -224,9 +230,17 @@ func (db *DB) watchServer() {
 // fail refuses all further updates.
 func (db *DB) fail(err error) {
 	err = fmt.Errorf("store: the embedded etcd has failed, restart to recover: %w", err)
-	db.log.Error("store failed", "err", err)
 	db.server.broken.Store(true)
+	db.end(err)
+}
+
+// end has the store do no more. The first reason is told.
+func (db *DB) end(err error) {
+	db.log.Error("store failed", "err", err)
 	db.queue.fail(err)
 	db.kill()
-	db.failed <- err
+	select {
+	case db.failed <- err:
+	default:
+	}
 }

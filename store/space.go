@@ -15,13 +15,15 @@ import (
 const (
 	// defaultReserve is the free space in bytes that the embedded etcd's disk
 	// must have, or Update refuses to put rows: etcd does not survive a full
-	// disk. It holds two segments of the log, of 64 MiB each, and what etcd
-	// writes until the next look.
+	// disk. It holds two segments of the log, and what etcd writes until the next
+	// look.
 	defaultReserve = 256 << 20
 
-	// The embedded etcd's history has no reader, so it is compacted when it
-	// has grown by compactBytes or is compactAge old.
-	compactBytes = 64 << 20
+	// The embedded etcd's history has no reader, so it is compacted when it has
+	// grown by compactLeast and a quarter of the file, or by compactMost, or is
+	// compactAge old. A start reads all of it, a compaction all of the file.
+	compactLeast = 16 << 20
+	compactMost  = 64 << 20
 	compactAge   = 5 * time.Minute
 
 	// The space is looked at every second, and when so many bytes were
@@ -63,7 +65,7 @@ func (db *DB) lookForSpace(sp *space) {
 	grown := db.written.Load() - sp.written
 	err := db.checkSpace()
 	full := err != nil && !errors.Is(err, errDisk)
-	if grown >= compactBytes || grown > 0 && time.Since(sp.compacted) >= compactAge || full {
+	if grown >= db.server.compactAfter() || grown > 0 && time.Since(sp.compacted) >= compactAge || full {
 		*sp = space{time.Now(), db.written.Load()}
 		if cerr := db.compact(err); cerr != nil && db.ctx.Err() == nil {
 			db.log.Warn("etcd's history cannot be compacted", "err", cerr)
@@ -79,6 +81,11 @@ func (db *DB) lookForSpace(sp *space) {
 	case was != nil && err == nil:
 		db.log.Info("store takes rows again")
 	}
+}
+
+// compactAfter is by how many bytes the history may grow.
+func (s *server) compactAfter() int64 {
+	return min(max(compactLeast, s.etcd.Backend().SizeInUse()/4), compactMost)
 }
 
 // compact drops the embedded etcd's history. full is why rows are refused, if
@@ -188,8 +195,8 @@ func (db *DB) Stats() Stats {
 		Bytes:        db.written.Load(),
 		Retries:      db.retries.Load(),
 	}
-	for _, t := range now.tables {
-		st.Rows += t.rows.n
+	for _, d := range db.tables {
+		st.Rows += now.table(d).rows.n
 	}
 	if db.server != nil {
 		be := db.server.etcd.Backend()

@@ -18,6 +18,7 @@ type tableState struct {
 	by      *edit
 	rows    tree[*row]
 	indexes []tree[struct{}]
+	late    *late // nil unless the table is read after Open
 }
 
 // write is a change of one row; row is nil if it is deleted.
@@ -43,7 +44,11 @@ func (s *state) table(d *def) *tableState {
 	if d.id >= len(s.tables) {
 		panic(fmt.Sprintf("store: table %s was declared after the store was opened", d.name))
 	}
-	return s.tables[d.id]
+	t := s.tables[d.id]
+	if t.late != nil {
+		t.late.wait()
+	}
+	return t
 }
 
 // get returns the row under key, or nil.

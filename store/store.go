@@ -181,6 +181,7 @@ func (db *DB) start(ctx context.Context) error {
 		if err := db.dropLeases(ctx); err != nil {
 			return err
 		}
+		db.loops.Go(func() { db.readLate(s) })
 		db.loops.Go(db.watchServer)
 		db.loops.Go(db.keepSpace)
 	} else {

@@ -32,7 +32,9 @@ type Anything interface{ Name() string }
 type def struct {
 	id      int
 	name    string
-	decode  func(data []byte) (val any, key string, err error) // val is a *T
+	late    bool
+	decode  func(data []byte) (val any, err error) // val is a *T
+	key     func(val any) string
 	indexes []indexDef
 }
 
@@ -63,13 +65,11 @@ var tableName = regexp.MustCompile(`^[a-z][a-z0-9.-]*$`)
 func NewTable[T any](name string, key func(T) string, indexes ...Index[T]) *Table[T] {
 	d := &def{name: name}
 	t := &Table[T]{def: d, key: key}
-	d.decode = func(data []byte) (any, string, error) {
+	d.decode = func(data []byte) (any, error) {
 		v := new(T)
-		if err := decodeRow(data, v); err != nil {
-			return nil, "", err
-		}
-		return v, key(*v), nil
+		return v, decodeRow(data, v)
 	}
+	d.key = func(val any) string { return key(*val.(*T)) }
 	for _, ix := range indexes {
 		d.indexes = append(d.indexes, indexDef{ix.Name, func(val any) []string { return ix.Values(*val.(*T)) }})
 	}
@@ -135,11 +135,11 @@ func (t *Table[T]) Put(tx *Tx, v T) error {
 	if err != nil {
 		return fmt.Errorf("store: table %s: row %q: %w", t.def.name, key, err)
 	}
-	val, kept, err := t.def.decode(data)
+	val, err := t.def.decode(data)
 	if err != nil {
 		return fmt.Errorf("store: table %s: row %q does not read back: %w", t.def.name, key, err)
 	}
-	if kept != key {
+	if kept := t.def.key(val); kept != key {
 		return fmt.Errorf("store: table %s: key %q becomes %q when read back from JSON", t.def.name, key, kept)
 	}
 	for _, ix := range t.def.indexes {

@@ -30,6 +30,32 @@ type node[V any] struct {
 	kids []*node[V]
 }
 
+// grow returns the tree of keys that are in order and differ, and their values.
+// It keeps the slices.
+func grow[V any](keys []string, vals []V) tree[V] {
+	t := tree[V]{n: len(keys)}
+	level := make([]*node[V], 0, len(keys)/nodeMax+1)
+	for from := 0; from < len(keys); from += nodeMax {
+		to := min(from+nodeMax, len(keys))
+		level = append(level, &node[V]{keys: keys[from:to:to], vals: vals[from:to:to]})
+	}
+	for len(level) > 1 {
+		var above []*node[V]
+		for kids := range slices.Chunk(level, nodeMax) {
+			n := &node[V]{kids: kids}
+			for _, kid := range kids {
+				n.keys = append(n.keys, kid.keys[0])
+			}
+			above = append(above, n)
+		}
+		level = above
+	}
+	if len(level) == 1 {
+		t.root = level[0]
+	}
+	return t
+}
+
 // get returns the value under key.
 func (t tree[V]) get(key string) (v V, ok bool) {
 	n := t.root

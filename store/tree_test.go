@@ -27,8 +27,13 @@ func TestTree(t *testing.T) {
 			seed  = rapid.Uint64().Draw(t, "seed")
 			rnd   = rand.New(rand.NewPCG(seed, 1))
 			steps = rapid.IntRange(1, 3000).Draw(t, "steps")
-			bias  = rapid.IntRange(3, 7).Draw(t, "bias") // of ten steps, so many put
+			begun = rapid.IntRange(0, space).Draw(t, "begun") // so many keys are there from the beginning
+			bias  = rapid.IntRange(3, 7).Draw(t, "bias")      // of ten steps, so many put
 		)
+		for i := range begun {
+			model[fmt.Sprintf("%04d", i*space/begun)] = i
+		}
+		tr = grow(sorted(model))
 		for i := range steps {
 			if i == steps/2 {
 				bias = 10 - bias // grow then shrink, or the other way round
@@ -53,6 +58,15 @@ func TestTree(t *testing.T) {
 			checkTree(t, s.tree, s.want)
 		}
 	})
+}
+
+// sorted lists keys in order, and their values.
+func sorted(m map[string]int) (keys []string, vals []int) {
+	keys = slices.Sorted(maps.Keys(m))
+	for _, k := range keys {
+		vals = append(vals, m[k])
+	}
+	return keys, vals
 }
 
 // checkTree fails if tr and want differ, by Get, by count or by ranges.

@@ -50,6 +50,13 @@ func (db *DB) Watch(tables ...Anything) (commits <-chan struct{}, stop func()) {
 	return db.hub.watch(defs)
 }
 
+// known panics where a table was declared after the store was opened.
+func (db *DB) known(d *def) {
+	if db.byName[d.name] == nil {
+		panic("store: table " + d.name + " was declared after the store was opened")
+	}
+}
+
 func (h *hub) watch(tables []*def) (<-chan struct{}, func()) {
 	w := &watcher{tables, make(chan struct{}, 1)}
 	h.mu.Lock()
@@ -77,7 +84,7 @@ type Change[T any] struct {
 // Update that made it returns; it must not block and must not call Update.
 // After stop f may still be running for the last time.
 func (t *Table[T]) Follow(db *DB, f func(Change[T])) (stop func()) {
-	db.now.Load().table(t.def) // panics if the table is not known
+	db.known(t.def)
 	fo := &follower{def: t.def, f: func(w write, rev int64) {
 		c := Change[T]{Key: w.key, Revision: rev}
 		if w.was != nil {
@@ -103,7 +110,7 @@ func (t *Table[T]) Follow(db *DB, f func(Change[T])) (stop func()) {
 // Notify returns a channel that gets a token after each commit that changed a
 // row which the index files, or filed, under value.
 func (t *Table[T]) Notify(db *DB, index, value string) (commits <-chan struct{}, stop func()) {
-	db.now.Load().table(t.def) // panics if the table is not known
+	db.known(t.def)
 	id := indexValue{indexID{t.def, t.def.index(index)}, value}
 	c := make(chan struct{}, 1)
 	h := &db.hub

@@ -35,13 +35,13 @@ func (p *platform) brokerConfig() broker.Config {
 		Queue: func(arn string) bool { _, err := p.queues.QueueByARN(arn); return err == nil }}
 }
 
-// keepVersion is registry.Config.Guard: what messages came in lately, and what
+// keepVersions is registry.Config.Guard: what messages came in lately, and what
 // something that runs declares, is not deleted.
-func (p *platform) keepVersion(ctx context.Context, v registry.Version) error {
-	if err := p.broker.Guard(ctx, v); err != nil {
+func (p *platform) keepVersions(ctx context.Context, list []registry.Version) error {
+	if err := p.broker.Guard(ctx, list); err != nil {
 		return err
 	}
-	return p.impact.Guard(ctx, v)
+	return p.impact.Guard(ctx, list...)
 }
 
 // mayRead asks whether the caller may read a schema's versions.

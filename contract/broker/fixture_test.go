@@ -37,7 +37,7 @@ type fixture struct {
 
 func newFixture(t testing.TB, change func(*Config)) *fixture {
 	f := &fixture{TB: t, ctx: context.Background(), db: storetest.Open(t), name: registry.Name{Scope: here, Registry: "shop", Schema: "order"}, tags: map[string]map[string]string{}}
-	f.registry = registry.New(registry.Config{DB: f.db, Guard: func(ctx context.Context, v registry.Version) error { return f.Guard(ctx, v) }})
+	f.registry = registry.New(registry.Config{DB: f.db, Guard: func(ctx context.Context, list []registry.Version) error { return f.Guard(ctx, list) }})
 	c := Config{DB: f.db, Registry: f.registry, Tags: func(arn string) (map[string]string, bool) { tags, ok := f.tags[arn]; return tags, ok }}
 	if change != nil {
 		change(&c)

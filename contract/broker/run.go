@@ -106,12 +106,23 @@ func (e *InUse) Unwrap() error { return registry.ErrInUse }
 // Guard is registry.Config.Guard: it keeps versions from being deleted in which
 // messages came within the Window to a resource that is still tagged with the
 // schema. Errors: *InUse, the store's.
-func (e *Engine) Guard(ctx context.Context, v registry.Version) error {
-	list, err := e.Usage(ctx, v.Schema())
-	if err != nil {
+func (e *Engine) Guard(ctx context.Context, list []registry.Version) error {
+	if err := e.flush(ctx); err != nil {
 		return err
 	}
-	for _, u := range list {
+	return e.cfg.DB.View(func(r store.Reader) error {
+		for _, v := range list {
+			if err := e.idle(r, v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// idle reports whether no messages come in a version. Error: *InUse.
+func (e *Engine) idle(r store.Reader, v registry.Version) error {
+	for u := range Usages.List(r, rowsOfVersion(v.Schema(), v.Number)) {
 		if u.ID != v.ID || u.Accepted == 0 || e.now().Sub(u.Last) > Window {
 			continue
 		}

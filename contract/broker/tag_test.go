@@ -53,11 +53,17 @@ func TestUntagged(t *testing.T) {
 		t.Fatal(v.Err)
 	}
 	f.tags[at.ARN()] = map[string]string{SchemaTag: "shop/invoice"}
-	if err := f.Guard(f.ctx, f.versions[0]); err != nil {
+	if err := f.Guard(f.ctx, f.versions[:1]); err != nil {
 		t.Errorf("the queue takes another schema: %v", err)
 	}
 	f.tags[at.ARN()] = at.Tags
-	if err := f.Guard(f.ctx, f.versions[0]); err == nil {
+	if err := f.Guard(f.ctx, f.versions[:1]); err == nil {
 		t.Error("the version is in use")
+	}
+	if err := f.Guard(f.ctx, f.versions[1:]); err != nil {
+		t.Errorf("others than the first are not: %v", err)
+	}
+	if err := f.Guard(f.ctx, f.versions); err == nil {
+		t.Error("one of the versions is in use")
 	}
 }

@@ -46,12 +46,17 @@ func (u Usage) Name() registry.Name {
 // Key is the row's key.
 func (u Usage) Key() string {
 	sum := sha256.Sum256([]byte(u.ID + "\x00" + u.Resource + "\x00" + u.Sender))
-	return fmt.Sprintf("%s%010d/%s", rowsOf(u.Name()), u.Number, hex.EncodeToString(sum[:12]))
+	return rowsOfVersion(u.Name(), u.Number) + hex.EncodeToString(sum[:12])
 }
 
 // rowsOf is what the keys of a schema's rows begin with.
 func rowsOf(n registry.Name) string {
 	return registry.Schema{Scope: n.Scope, Registry: n.Registry, Name: n.Schema}.Key() + "/"
+}
+
+// rowsOfVersion is what the keys of a version's rows begin with.
+func rowsOfVersion(n registry.Name, number int64) string {
+	return fmt.Sprintf("%s%010d/", rowsOf(n), number)
 }
 
 // Usages is keyed ACCOUNT/REGION/REGISTRY/NAME/NUMBER/HASH.

@@ -61,14 +61,19 @@ func (e *Engine) DeleteSchema(ctx context.Context, n Name) (s Schema, err error)
 	return s, err
 }
 
-// ask asks the guard for all of the versions that messages may be of.
+// ask asks the guard for all of the versions, schema by schema, that messages may
+// be of.
 func (e *Engine) ask(ctx context.Context, versions []Version) error {
-	for _, v := range versions {
-		if v.Status == Available {
-			if err := e.guard(ctx, v); err != nil {
-				return err
-			}
+	versions = slices.DeleteFunc(versions, func(v Version) bool { return v.Status != Available })
+	for len(versions) > 0 {
+		n := slices.IndexFunc(versions, func(v Version) bool { return v.Schema() != versions[0].Schema() })
+		if n < 0 {
+			n = len(versions)
 		}
+		if err := e.guard(ctx, versions[:n]); err != nil {
+			return err
+		}
+		versions = versions[n:]
 	}
 	return nil
 }
@@ -144,13 +149,16 @@ func (e *Engine) unlist(tx *store.Tx, s Schema, v Version) error {
 	if err := Versions.Put(tx, v); err != nil {
 		return err
 	}
-	s.Latest = 0
-	for o := range Versions.List(tx, s.Key()+"/") {
-		if o.Live() {
-			s.Latest = o.Number
-		}
+	s.Latest = max(s.Latest, v.Number)
+	for s.Latest > 0 && !live(tx, versionKey(s.FullName(), s.Latest)) {
+		s.Latest--
 	}
 	return putSchema(tx, &s, e.now().UTC())
+}
+
+func live(r store.Reader, key string) bool {
+	v, ok := Versions.Get(r, key)
+	return ok && v.Live()
 }
 
 // Run carries out deletes until ctx ends.

@@ -20,9 +20,9 @@ type Config struct {
 	// CacheBytes bounds the parsed schemas that are kept, by the length of their
 	// texts: 8 MiB if zero. What is parsed takes some twenty times as much.
 	CacheBytes int
-	// Guard is asked before a version is deleted, and refuses by an ErrInUse. nil
-	// lets all be deleted.
-	Guard func(ctx context.Context, v Version) error
+	// Guard is asked before versions are deleted, once for all of a schema's that
+	// a call deletes, and refuses by an ErrInUse. nil lets all be deleted.
+	Guard func(ctx context.Context, list []Version) error
 	// Now is the clock; nil is the wall's.
 	Now func() time.Time
 }
@@ -31,7 +31,7 @@ type Config struct {
 type Engine struct {
 	db    *store.DB
 	log   *slog.Logger
-	guard func(ctx context.Context, v Version) error
+	guard func(ctx context.Context, list []Version) error
 	now   func() time.Time
 	cache *cache
 	stop  func()
@@ -49,7 +49,7 @@ func New(c Config) *Engine {
 		e.now = time.Now
 	}
 	if e.guard == nil {
-		e.guard = func(context.Context, Version) error { return nil }
+		e.guard = func(context.Context, []Version) error { return nil }
 	}
 	if c.CacheBytes == 0 {
 		c.CacheBytes = 8 << 20
@@ -98,6 +98,13 @@ func findSchema(r store.Reader, n Name) (Schema, error) {
 		return s, nil
 	}
 	return Schema{}, ErrNoSchema
+}
+
+// Level is the level that a schema's next version must keep to: its own, or the
+// account's in the region where it inherits that.
+func (e *Engine) Level(s Schema) (l contract.Level) {
+	e.db.View(func(r store.Reader) error { l = s.level(r); return nil })
+	return l
 }
 
 // Settings are the account's in the region.

@@ -212,7 +212,15 @@ func (e *Engine) earlier(r store.Reader, s Schema, level contract.Level, gen int
 	case all(level):
 		return e.versions(r, s, gen, func(v Version) bool { return v.Number >= s.Checkpoint })
 	}
-	return e.versions(r, s, gen, func(v Version) bool { return v.Number == s.Latest })
+	last, ok := Versions.Get(r, versionKey(s.FullName(), s.Latest))
+	if !ok || !last.Live() {
+		return nil, nil
+	}
+	l, err := e.load(r, last, gen)
+	if err != nil {
+		return nil, err
+	}
+	return []contract.Version{{Label: last.label(), Schema: l.Contract}}, nil
 }
 
 // versions are the live versions of s that keep keeps, parsed, oldest first.

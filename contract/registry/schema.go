@@ -61,7 +61,7 @@ func (s Schema) ARN() string { return s.Scope.ARN("glue", "schema/"+s.Registry+"
 // RegistryARN is the name of the schema's registry as AWS has it.
 func (s Schema) RegistryARN() string { return Registry{Scope: s.Scope, Name: s.Registry}.ARN() }
 
-// level is the level that counts.
+// level is Engine.Level.
 func (s Schema) level(r store.Reader) contract.Level {
 	if s.Inherits {
 		return settings(r, s.Scope).Level

@@ -51,7 +51,8 @@ type Version struct {
 }
 
 // Versions is keyed ACCOUNT/REGION/REGISTRY/NAME/NUMBER, with the number's
-// digits such that keys are in the order of numbers.
+// digits such that keys are in the order of numbers. There may be a hundred
+// thousand.
 var Versions = store.NewTable("contract.versions", Version.Key,
 	store.Index[Version]{Name: "id", Values: func(v Version) []string { return []string{v.ID} }},
 	store.Index[Version]{Name: "schema id", Values: func(v Version) []string {
@@ -63,7 +64,7 @@ var Versions = store.NewTable("contract.versions", Version.Key,
 	store.Index[Version]{Name: "digest", Values: func(v Version) []string { return []string{v.Digest} }},
 	store.Index[Version]{Name: "refers", Values: Version.refers},
 	doomed(func(v Version) Status { return v.Status }),
-)
+).Late()
 
 // Key is the row's key.
 func (v Version) Key() string { return versionKey(v.Schema(), v.Number) }

@@ -27,7 +27,7 @@ func newFixture(t testing.TB) *fixture {
 	return newFixtureWith(t, nil)
 }
 
-func newFixtureWith(t testing.TB, guard func(context.Context, registry.Version) error) *fixture {
+func newFixtureWith(t testing.TB, guard func(context.Context, []registry.Version) error) *fixture {
 	e := registry.New(registry.Config{DB: storetest.Open(t), Guard: guard})
 	t.Cleanup(e.Close)
 	s := httptest.NewServer(New(Config{Engine: e, Scope: func(*http.Request) cluster.Scope { return here }}))
@@ -178,6 +178,28 @@ func TestModes(t *testing.T) {
 	})
 }
 
+// TestRefused says of what Confluent's registry has and dhow does not that it is
+// not there; what clients send for nothing is taken.
+func TestRefused(t *testing.T) {
+	const no = `422 {"error_code":42205,"message":"`
+	newFixture(t).run([]step{
+		{"POST /subjects/o/versions", `{"schema":"\"int\"","metadata":{"properties":{"owner":"a"}}}`, no + `Operation not permitted: dhow has no metadata`},
+		{"POST /subjects/o/versions", `{"schema":"\"int\"","ruleSet":{"domainRules":[]}}`, no + `Operation not permitted: dhow has no metadata or rule sets`},
+		{"POST /subjects/o/versions", `{"schema":"\"int\"","id":7}`, no + `Subject o is not in import mode`},
+		{"POST /subjects/o/versions", `{"schema":"\"int\"","version":7}`, no + `Subject o is not in import mode`},
+		{"POST /subjects/:.fresh:o/versions", `{"schema":"\"int\""}`, no + `Operation not permitted on subject :.fresh:o: there is no context .fresh`},
+		{"POST /subjects/o/versions", `{"schema":"\"int\"","id":-1,"version":-1,"metadata":null,"ruleSet":null,"references":[]}`, `200 {"id":1}`},
+		{"PUT /config", `{"compatibility":"NONE","normalize":true}`, no + `Operation not permitted: dhow has no normalize`},
+		{"PUT /config", `{"compatibility":"NONE","compatibilityGroup":"major"}`, no + `Operation not permitted: dhow has no compatibilityGroup`},
+		{"PUT /config/o", `{"compatibility":"NONE","alias":"p"}`, no + `Operation not permitted: dhow has no alias`},
+		{"PUT /config/o", `{"compatibility":"NONE","defaultMetadata":{}}`, no + `Operation not permitted: dhow has no metadata`},
+		{"PUT /config/o", `{"compatibility":"NONE","overrideRuleSet":{}}`, no + `Operation not permitted: dhow has no rule sets`},
+		{"PUT /config/o", `{"compatibility":"NONE","normalize":false}`, `200 {"compatibility":"NONE"}`},
+		{"PUT /mode", `{"mode":"IMPORT"}`, no + `Operation not permitted: dhow gives out ids`},
+		{"PUT /mode/o", `{"mode":"FORWARD"}`, no + `Operation not permitted: dhow gives out ids`},
+	})
+}
+
 func TestDelete(t *testing.T) {
 	f := newFixture(t)
 	f.run([]step{
@@ -209,8 +231,8 @@ func TestDelete(t *testing.T) {
 
 // What is in use is not deleted for good, and that is the caller's affair.
 func TestDeleteInUse(t *testing.T) {
-	f := newFixtureWith(t, func(_ context.Context, v registry.Version) error {
-		return fmt.Errorf("version %s: %w by billing", v.Semver, registry.ErrInUse)
+	f := newFixtureWith(t, func(_ context.Context, list []registry.Version) error {
+		return fmt.Errorf("version %s: %w by billing", list[0].Semver, registry.ErrInUse)
 	})
 	f.run([]step{
 		{"POST /subjects/order/versions", avro("id"), `200 {"id":1}`},
@@ -239,7 +261,7 @@ func TestContexts(t *testing.T) {
 		{"GET /subjects?subjectPrefix=:.shop:", "", `200 [":.shop:order"]`},
 		{"GET /subjects?subjectPrefix=:*:", "", `200 [":.shop:order"]`},
 		{"GET /contexts/.shop/schemas/ids/1", "", `200 {"schema":`},
-		{"POST /subjects/:.none:order/versions", avro("id"), `404 {"error_code":40401,`},
+		{"POST /subjects/:.none:order/versions", avro("id"), `422 {"error_code":42205,`},
 		{"POST /subjects/a%2Fb/versions", avro("id"), `200 {"id":1}`},
 		{"GET /subjects/a%2Fb/versions/1", "", `200 {"subject":"a/b",`},
 	})

@@ -56,7 +56,9 @@ func wrap(err error, n registry.Name) error {
 		return fault(409, "Schema being registered is incompatible with an earlier schema for subject \"%s\": %v", called(n), breaks)
 	case errors.Is(err, registry.ErrFormat):
 		return fault(409, "Schema being registered is incompatible with an earlier schema for subject \"%s\": %v", called(n), err)
-	case errors.Is(err, registry.ErrNoRegistry), errors.Is(err, registry.ErrNoSchema):
+	case errors.Is(err, registry.ErrNoRegistry): // of what would be its first schema
+		return fault(42205, "Operation not permitted on subject %s: there is no context .%s, which is a registry of AWS Glue; create that first", called(n), n.Registry)
+	case errors.Is(err, registry.ErrNoSchema):
 		return noSubject(n)
 	case errors.Is(err, registry.ErrNoVersion):
 		return errNoSchema

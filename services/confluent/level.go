@@ -70,13 +70,13 @@ func (a *API) getConfig(c *call) (any, error) {
 	}
 	n := c.subject()
 	s, err := a.e.Schema(n)
-	switch {
-	case err == nil && !s.Inherits:
-		return config{Level: levelName(s.Level)}, nil
-	case !c.flag("defaultToGlobal"):
+	if err != nil {
+		s = empty(n, contract.Avro)
+	}
+	if s.Inherits && !c.flag("defaultToGlobal") {
 		return nil, noLevel(n)
 	}
-	return config{Level: levelName(a.e.Settings(c.scope).Level)}, nil
+	return config{Level: levelName(a.e.Level(s))}, nil
 }
 
 func (a *API) putConfig(c *call) (any, error) {

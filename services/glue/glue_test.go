@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +31,7 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture { return guarded(t, nil) }
 
-func guarded(t *testing.T, guard func(context.Context, registry.Version) error) *fixture {
+func guarded(t *testing.T, guard func(context.Context, []registry.Version) error) *fixture {
 	t.Helper()
 	e := registry.New(registry.Config{DB: storetest.Open(t), Guard: guard})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -397,8 +398,10 @@ func TestDeleteVersions(t *testing.T) {
 
 // What messages come in is not deleted: the guard says of what.
 func TestGuard(t *testing.T) {
-	f := guarded(t, func(_ context.Context, v registry.Version) error {
-		if v.Number == 2 {
+	asked := 0
+	f := guarded(t, func(_ context.Context, list []registry.Version) error {
+		asked++
+		if slices.ContainsFunc(list, func(v registry.Version) bool { return v.Number == 2 }) {
 			return fmt.Errorf("version 2: %w: 4 since noon", registry.ErrInUse)
 		}
 		return nil
@@ -407,6 +410,9 @@ func TestGuard(t *testing.T) {
 	f.register(id, v2)
 	_, err := f.DeleteSchema(f.ctx, &glue.DeleteSchemaInput{SchemaId: id})
 	refused(t, err, "InvalidInputException", "version 2: messages come in it: 4 since noon. RegistryName: shop, SchemaName: order")
+	if asked != 1 {
+		t.Errorf("the guard was asked %d times for two versions", asked)
+	}
 	_, err = f.DeleteRegistry(f.ctx, &glue.DeleteRegistryInput{RegistryId: &types.RegistryId{RegistryName: ptr("shop")}})
 	refused(t, err, "InvalidInputException", "version 2: messages come in it: 4 since noon. RegistryName: shop")
 	out, err := f.DeleteSchemaVersions(f.ctx, &glue.DeleteSchemaVersionsInput{SchemaId: id, Versions: ptr("2")})

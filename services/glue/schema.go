@@ -73,20 +73,12 @@ func (a *API) GetSchema(ctx context.Context, in *glue.GetSchemaInput) (*glue.Get
 		return nil, wrap(err, n, 0)
 	}
 	return &glue.GetSchemaOutput{
-		Compatibility: types.Compatibility(a.level(s)), DataFormat: types.DataFormat(s.Format), Description: described(s.Description),
+		Compatibility: types.Compatibility(a.e.Level(s)), DataFormat: types.DataFormat(s.Format), Description: described(s.Description),
 		RegistryArn: ptr(s.RegistryARN()), RegistryName: &s.Registry, SchemaArn: ptr(s.ARN()), SchemaName: &s.Name,
 		SchemaStatus:        types.SchemaStatus(s.Status),
 		LatestSchemaVersion: positive(s.Latest), NextSchemaVersion: positive(s.Next), SchemaCheckpoint: positive(s.Checkpoint),
 		CreatedTime: stamp(s.Created), UpdatedTime: stamp(s.Updated),
 	}, nil
-}
-
-// level is the level that a schema's next version must keep to.
-func (a *API) level(s registry.Schema) contract.Level {
-	if s.Inherits {
-		return a.e.Settings(s.Scope).Level
-	}
-	return s.Level
 }
 
 // ListSchemas pages through the schemas of a registry, of all where none is
