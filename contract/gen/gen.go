@@ -3,9 +3,9 @@
 //
 // A record is a struct, an enum a string type with constants, a fixed an array
 // of bytes. A union of null and one other is a pointer, any other union is any:
-// the library writes a bare value as the first type that it fits, whatever its
-// Go type is called, and reads records of such unions as map[string]any, so a
-// comment at the field says how a value names its type.
+// sdk/avro writes a value of a generated type as the type that it was generated
+// of, and refuses what does not tell; records of such unions are read as
+// map[string]any. A comment at the field says how a value names its type.
 // Logical types become what the library has for them: dates and timestamps
 // time.Time, times of day time.Duration, decimals *big.Rat, durations
 // avro.Duration.

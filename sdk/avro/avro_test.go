@@ -408,6 +408,7 @@ func TestHollow(t *testing.T) {
 	for text, want := range map[string]bool{
 		arrays(`"null"`): true, arrays(empty): true, arrays(`{"type":"fixed","name":"F","size":0}`): true, arrays(`"int"`): false, arrays(`["null","int"]`): false,
 		`{"type":"record","name":"R","fields":[{"name":"e","type":` + empty + `},{"name":"a","type":["null",{"type":"map","values":{"type":"array","items":"E"}}]}]}`:           true,
+		`{"type":"record","name":"a.R","fields":[{"name":"e","type":` + empty + `},{"name":"a","type":{"type":"array","items":"E"}}]}`:                                          true,
 		`{"type":"record","name":"R","fields":[{"name":"a","type":{"type":"array","items":"R"}}]}`:                                                                              false,
 		`{"type":"record","name":"R","fields":[{"name":"m","type":{"type":"map","values":"null"}}]}`:                                                                            false,
 		`{"type":"record","name":"R","fields":[{"name":"r","type":["null","R"]},{"name":"x","type":{"type":"record","name":"S","fields":[{"name":"s","type":["null","S"]}]}}]}`: false,
@@ -426,6 +427,19 @@ func TestHollow(t *testing.T) {
 		_, err := c.Decode(t.Context(), append(data, 0))
 		if in := (*Invalid)(nil); (err == nil) != ok || err != nil && !errors.As(err, &in) {
 			t.Errorf("%d arrays of 4096: %v", n, err)
+		}
+	}
+}
+
+// TestLocate finds the place behind names that leave out their namespace.
+func TestLocate(t *testing.T) {
+	v := must(NewVersion("a/b", "1.0.0", `{"type":"record","name":"Node","namespace":"shop","fields":[
+	  {"name":"e","type":{"type":"enum","name":"E","symbols":["A"]}},{"name":"next","type":["null","Node"]},{"name":"last","type":"E"},{"name":"n","type":{"type":"int","name":"x.Y"}}]}`))
+	for payload, want := range map[string]string{
+		"\x00\x02\x00\x00\x00\x00\x00\x00": "", "\x00\x02\x00\x00\x02\x00": "Node.next.last", "\x00\x00\x02": "Node.last", "\x00\x02\x00\x04": "Node.next.next",
+	} {
+		if got := locate(v, []byte(payload)); got != want {
+			t.Errorf("%x: %q, want %q", payload, got, want)
 		}
 	}
 }

@@ -166,3 +166,25 @@ func BenchmarkLookupNamed(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkUnion is what it takes to find out which record of a union a value is,
+// beside the library alone, which is told.
+func BenchmarkUnion(b *testing.B) {
+	type event struct {
+		Is any `avro:"is"`
+	}
+	src := lockOf(b, &Version{Name: "shop/event", Version: "1.0.0", UUID: wire.UUID{1}, Definition: doubtful})
+	p := must(NewProducer[event](b.Context(), src, "shop/event"))
+	b.Run("found", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			must(p.Encode(&event{Paid{"p"}}))
+		}
+	})
+	b.Run("bare", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			must(p.Version().Schema().Encode(&event{map[string]any{"shop.Paid": Paid{"p"}}}))
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	twmb "github.com/twmb/avro"
 )
@@ -109,7 +110,45 @@ func newWalk(v *Version, payload []byte, most int) (*walk, *twmb.SchemaNode) {
 	root := v.schema.Root()
 	w := &walk{data: payload, most: most, named: map[string]*twmb.SchemaNode{}}
 	w.collect(root, 0)
+	w.qualify(root, "", 0)
 	return w, root
+}
+
+// qualify gives references their full names: within a namespace they may lack it.
+func (w *walk) qualify(n *twmb.SchemaNode, space string, depth int) {
+	if n == nil || depth > maxDepth {
+		return
+	}
+	if full := space + "." + n.Type; !named(n) && w.named[full] != nil {
+		n.Type = full
+	}
+	if named(n) {
+		space = n.Namespace
+		if i := strings.LastIndexByte(n.Name, '.'); i >= 0 {
+			space = n.Name[:i]
+		}
+	}
+	for i := range n.Fields {
+		w.qualify(&n.Fields[i].Type, space, depth+1)
+	}
+	for i := range n.Branches {
+		w.qualify(&n.Branches[i], space, depth+1)
+	}
+	w.qualify(n.Items, space, depth+1)
+	w.qualify(n.Values, space, depth+1)
+}
+
+// named reports whether a node defines a type: others may have a name that means
+// nothing.
+func named(n *twmb.SchemaNode) bool {
+	return n.Name != "" && (n.Type == "record" || n.Type == "error" || n.Type == "enum" || n.Type == "fixed")
+}
+
+func fullName(n *twmb.SchemaNode) string {
+	if n.Namespace == "" || strings.Contains(n.Name, ".") {
+		return n.Name
+	}
+	return n.Namespace + "." + n.Name
 }
 
 // collect notes the definitions of named types.
@@ -117,11 +156,8 @@ func (w *walk) collect(n *twmb.SchemaNode, depth int) {
 	if n == nil || depth > maxDepth {
 		return
 	}
-	if n.Name != "" {
-		name := n.Name
-		if n.Namespace != "" {
-			name = n.Namespace + "." + n.Name
-		}
+	if named(n) {
+		name := fullName(n)
 		if w.named[name] == nil {
 			w.named[name] = n
 		}

@@ -1,10 +1,13 @@
 package avro
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"reflect"
+	"strings"
 	"sync/atomic"
 
 	"github.com/dhowhq/dhow/contract/wire"
@@ -17,6 +20,7 @@ type Producer[T any] struct {
 	ref     wire.Reference
 	zlib    bool
 	size    atomic.Int64 // of the last message, a guess for the next
+	unions  *route       // to those whose values may fit more than one type
 }
 
 // NewProducer finds the version that is written, once: what a program writes
@@ -41,6 +45,9 @@ func NewProducer[T any](ctx context.Context, source Source, schema string, opts 
 	}
 	if o.zlib && p.ref.Form != wire.Glue {
 		return nil, fmt.Errorf("a producer of %s: only the form Glue has compression, and this one writes %s", want, p.ref.Form)
+	}
+	if p.unions, err = routeOf(v, o.custom...); err != nil {
+		return nil, fmt.Errorf("a producer of %s: %w", want, err)
 	}
 	return p, nil
 }
@@ -82,6 +89,11 @@ func (p *Producer[T]) Reference() wire.Reference { return p.ref }
 
 // Encode returns the message of a value: header and payload. A value that does
 // not fit the schema is refused as *Invalid.
+//
+// Of a union a value is the type that its Go type is called as (Paid, of
+// shop.Paid), else the only one that it fits, else the one for which Go has its
+// type: a string is no enum. Where that does not tell, it is refused:
+// map[string]any{"shop.Paid": v} says which it is.
 func (p *Producer[T]) Encode(v *T) ([]byte, error) {
 	dst := make([]byte, 0, p.size.Load()+16)
 	dst, err := p.Append(dst, v)
@@ -112,7 +124,17 @@ func (p *Producer[T]) Append(dst []byte, v *T) ([]byte, error) {
 }
 
 func (p *Producer[T]) payload(dst []byte, v *T) ([]byte, error) {
-	out, err := p.version.schema.AppendEncode(dst, v)
+	var value any = v
+	if p.unions != nil && v != nil {
+		with, bad := p.unions.chosen(reflect.ValueOf(v), 0)
+		if bad != nil {
+			return dst, &Invalid{Schema: p.version.String(), Path: cmp.Or(strings.TrimPrefix(p.version.record+bad.path, "."), "the message"), Detail: bad.detail}
+		}
+		if with.IsValid() {
+			value = with.Interface()
+		}
+	}
+	out, err := p.version.schema.AppendEncode(dst, value)
 	if err != nil {
 		return dst, invalid(p.version, err)
 	}

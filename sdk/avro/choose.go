@@ -1,0 +1,449 @@
+package avro
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	twmb "github.com/twmb/avro"
+)
+
+// unclear is a value of a union that is not written, since it may be of another
+// type than meant.
+type unclear struct{ path, detail string }
+
+func (u *unclear) under(step string) *unclear {
+	u.path = step + u.path
+	return u
+}
+
+// chosen returns a value in which values of unions name their types wherever the
+// Avro library would take another one than theirs: a copy of v as far as it leads to
+// them, or no value if there are none.
+func (r *route) chosen(v reflect.Value, depth int) (with reflect.Value, bad *unclear) {
+	if r == nil || depth > 10*maxDepth || !v.IsValid() {
+		return with, nil // what nests deeper the library refuses
+	}
+	if r.kind == "union" {
+		return r.ofUnion(v, depth)
+	}
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if v.IsNil() {
+			return with, nil
+		}
+		if with, bad = r.chosen(v.Elem(), depth+1); bad != nil || !with.IsValid() || v.Kind() == reflect.Interface {
+			return with, bad
+		}
+		return pointerTo(with), nil
+	case reflect.Struct:
+		return r.ofStruct(v, depth)
+	case reflect.Map:
+		return r.ofMap(v, depth)
+	case reflect.Slice, reflect.Array:
+		if r.kind == "array" {
+			return r.ofList(v, depth)
+		}
+	}
+	return with, nil
+}
+
+func pointerTo(v reflect.Value) reflect.Value {
+	p := reflect.New(v.Type())
+	p.Elem().Set(v)
+	return p
+}
+
+// fixed says that a place has no room for a type's name.
+func fixed(what string) *unclear {
+	return &unclear{detail: "its type has to be named, for which the " + what + " has to be any"}
+}
+
+func (r *route) ofStruct(v reflect.Value, depth int) (out reflect.Value, bad *unclear) {
+	for name, below := range r.fields {
+		index := r.field(v.Type(), name)
+		f, err := v.FieldByIndexErr(index)
+		if index == nil || err != nil {
+			continue // the library says so
+		}
+		with, bad := below.chosen(f, depth+1)
+		if bad != nil {
+			return out, bad.under("." + name)
+		}
+		if !with.IsValid() {
+			continue
+		}
+		if !out.IsValid() {
+			out = pointerTo(v).Elem()
+		}
+		if !setField(out, index, with) {
+			return out, fixed("field").under("." + name)
+		}
+	}
+	return out, nil
+}
+
+// setField sets a field of a copy, and copies structs that are embedded by pointers
+// on the way.
+func setField(v reflect.Value, index []int, with reflect.Value) bool {
+	for _, i := range index[:len(index)-1] {
+		if v = v.Field(i); v.Kind() == reflect.Pointer {
+			if !v.CanSet() {
+				return false
+			}
+			v.Set(pointerTo(v.Elem()))
+			v = v.Elem()
+		}
+	}
+	f := v.Field(index[len(index)-1])
+	if !f.CanSet() || !with.Type().AssignableTo(f.Type()) {
+		return false
+	}
+	f.Set(with)
+	return true
+}
+
+// ofMap is of a map, and of a record that is one in Go.
+func (r *route) ofMap(v reflect.Value, depth int) (out reflect.Value, bad *unclear) {
+	if v.Type().Key().Kind() != reflect.String {
+		return out, nil
+	}
+	for it := v.MapRange(); it.Next(); {
+		key := it.Key().String()
+		below, step := r.items, "["+strconv.Quote(key)+"]"
+		if r.kind != "map" {
+			below, step = r.fields[key], "."+key
+		}
+		with, bad := below.chosen(it.Value(), depth+1)
+		if bad != nil {
+			return out, bad.under(step)
+		}
+		if !with.IsValid() {
+			continue
+		}
+		if !with.Type().AssignableTo(v.Type().Elem()) {
+			return out, fixed("map's values").under(step)
+		}
+		if !out.IsValid() {
+			out = reflect.MakeMapWithSize(v.Type(), v.Len())
+			for all := v.MapRange(); all.Next(); {
+				out.SetMapIndex(all.Key(), all.Value())
+			}
+		}
+		out.SetMapIndex(it.Key(), with)
+	}
+	return out, nil
+}
+
+func (r *route) ofList(v reflect.Value, depth int) (out reflect.Value, bad *unclear) {
+	for i := range v.Len() {
+		step := "[" + strconv.Itoa(i) + "]"
+		with, bad := r.items.chosen(v.Index(i), depth+1)
+		if bad != nil {
+			return out, bad.under(step)
+		}
+		if !with.IsValid() {
+			continue
+		}
+		if !with.Type().AssignableTo(v.Type().Elem()) {
+			return out, fixed("list's items").under(step)
+		}
+		if !out.IsValid() {
+			out = reflect.New(v.Type()).Elem()
+			if v.Kind() == reflect.Slice {
+				out.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
+			}
+			reflect.Copy(out, v)
+		}
+		out.Index(i).Set(with)
+	}
+	return out, nil
+}
+
+// ofUnion finds the type of a union's value.
+func (r *route) ofUnion(v reflect.Value, depth int) (out reflect.Value, bad *unclear) {
+	in := v
+	for in.Kind() == reflect.Pointer || in.Kind() == reflect.Interface {
+		if depth++; in.IsNil() || depth > 10*maxDepth {
+			return out, nil
+		}
+		in = in.Elem()
+	}
+	b, inner, bad := r.said(in)
+	said := b != nil
+	if !said && bad == nil {
+		inner = v // pointers may have methods
+		b, bad = r.find(v, in)
+	}
+	if b == nil || bad != nil {
+		return out, bad
+	}
+	with, bad := b.below.chosen(inner, depth+1)
+	switch {
+	case bad != nil:
+		return out, bad
+	case !with.IsValid() && (said || r.schema == nil):
+		return out, nil
+	case r.schema == nil && !said: // of one type alone: it needs no name
+		return with, nil
+	case !with.IsValid():
+		if r.writes(v) == b {
+			return out, nil
+		}
+		with = inner
+	}
+	return reflect.ValueOf(map[string]any{b.name: with.Interface()}), nil
+}
+
+// said is the type that a value names, and the value of it.
+func (r *route) said(v reflect.Value) (b *branch, inner reflect.Value, bad *unclear) {
+	if v.Kind() != reflect.Map || v.Type().Key().Kind() != reflect.String || v.Len() != 1 {
+		return nil, v, nil
+	}
+	it := v.MapRange()
+	it.Next()
+	if b = r.called(it.Key().String()); b == nil {
+		return nil, v, nil
+	}
+	if r.schema != nil {
+		if err := b.fits(it.Value()); err != nil {
+			return nil, v, &unclear{detail: fmt.Sprintf("it is said to be %s, which it does not fit: %s", b.name, short(err))}
+		}
+	}
+	return b, it.Value(), nil
+}
+
+// find is the type of a value that names none: the one that its Go type is called
+// as, else the only one that it fits, else the one whose values are of its Go type.
+// nil: the library may take or refuse it. v may be behind pointers in at.
+func (r *route) find(at, v reflect.Value) (*branch, *unclear) {
+	if r.schema == nil {
+		return r.only(v), nil
+	}
+	kinds := kindsOf(v)
+	if v.Type().PkgPath() == "" && len(kinds) > 0 {
+		if b := r.called(kinds[0]); b != nil && b.node.LogicalType == "" {
+			return b, nil
+		}
+	}
+	list := r.namesakes(v)
+	same := list
+	if len(same) == 0 {
+		for i := range r.branches {
+			list = append(list, &r.branches[i])
+		}
+	}
+	fit, loose := fitting(list, at, v)
+	if len(same) > 0 && len(fit) == 0 {
+		return nil, &unclear{detail: fmt.Sprintf("a %s does not fit %s, after which it is called: %s. If it is of another type, map[string]any{%q: v} says which",
+			v.Type(), same[0].name, short(same[0].fits(at)), r.other(same[0]))}
+	}
+	switch {
+	case len(fit) == 0 && loose:
+		return nil, &unclear{detail: fmt.Sprintf("it has keys that are no fields of %s: map[string]any{%q: v} says which type it is", r.names(nil), r.last())}
+	case len(fit) == 0:
+		return nil, nil
+	case len(fit) == 1:
+		return fit[0], nil
+	}
+	if logical := only(fit, func(b *branch) bool { return b.node.LogicalType != "" }); logical != nil && enriched[v.Type()] {
+		return logical, nil
+	}
+	if !enriched[v.Type()] || v.Type() == numberType {
+		for _, k := range kinds {
+			if b := only(fit, func(b *branch) bool { return b.node.Type == k }); b != nil {
+				return b, nil
+			}
+		}
+	}
+	return nil, &unclear{detail: fmt.Sprintf("a %s fits %s: map[string]any{%q: v} says which it is", v.Type(), r.names(fit), fit[len(fit)-1].name)}
+}
+
+// only is the one branch of a union without doubt that a value with something
+// below may be of.
+func (r *route) only(v reflect.Value) *branch {
+	want := map[reflect.Kind][]string{reflect.Struct: {"record", "error"}, reflect.Map: {"record", "error", "map"}, reflect.Slice: {"array"}, reflect.Array: {"array"}}[v.Kind()]
+	for i := range r.branches {
+		if slices.Contains(want, r.branches[i].node.Type) {
+			return &r.branches[i]
+		}
+	}
+	return nil
+}
+
+func only(list []*branch, is func(*branch) bool) (found *branch) {
+	for _, b := range list {
+		if is(b) {
+			if found != nil {
+				return nil
+			}
+			found = b
+		}
+	}
+	return found
+}
+
+// fitting lists the types that a value fits; loose: a map fits some only if keys
+// that are no fields are left out.
+func fitting(of []*branch, at, v reflect.Value) (list []*branch, loose bool) {
+	for _, b := range of {
+		if b.node.Type == "null" || b.fits(at) != nil {
+			continue
+		}
+		if v.Kind() == reflect.Map && b.fields != nil && slices.ContainsFunc(v.MapKeys(), func(k reflect.Value) bool { return !slices.Contains(b.fields, k.String()) }) {
+			loose = true
+			continue
+		}
+		list = append(list, b)
+	}
+	return list, loose
+}
+
+func (b *branch) fits(v reflect.Value) error {
+	_, err := b.schema.AppendEncode(nil, v.Interface())
+	return err
+}
+
+// writes is the type as which the library would write a value.
+func (r *route) writes(v reflect.Value) *branch {
+	out, err := r.schema.AppendEncode(nil, v.Interface())
+	if i, n := binary.Varint(out); err == nil && n > 0 && int(i) < len(r.branches) {
+		return &r.branches[i]
+	}
+	return nil
+}
+
+// namesakes are the named types that are called as the value's Go type.
+func (r *route) namesakes(v reflect.Value) (list []*branch) {
+	if v.Type().PkgPath() == "" {
+		return nil
+	}
+	name, _, _ := strings.Cut(v.Type().Name(), "[")
+	for i := range r.branches {
+		if b := &r.branches[i]; slices.ContainsFunc(b.called, func(s string) bool { return strings.EqualFold(s, name) }) {
+			list = append(list, b)
+		}
+	}
+	return list
+}
+
+// names are those of some types, or of all but null.
+func (r *route) names(list []*branch) string {
+	var names []string
+	for i := range r.branches {
+		if b := &r.branches[i]; b.name != "null" && (list == nil || slices.Contains(list, b)) {
+			names = append(names, b.name)
+		}
+	}
+	return strings.Join(names, " and ")
+}
+
+func (r *route) last() string { return r.other(nil) }
+
+// other is the name of another type than b, and null.
+func (r *route) other(b *branch) (name string) {
+	for i := range r.branches {
+		if r.branches[i].name != "null" && &r.branches[i] != b {
+			name = r.branches[i].name
+		}
+	}
+	return name
+}
+
+var numberType = reflect.TypeFor[json.Number]()
+
+// enriched are Go's types of logical types, and numbers of any kind.
+var enriched = map[reflect.Type]bool{
+	reflect.TypeFor[time.Time](): true, reflect.TypeFor[time.Duration](): true, reflect.TypeFor[big.Rat](): true,
+	reflect.TypeFor[twmb.Duration](): true, numberType: true,
+}
+
+// kindsOf are the kinds that values of a Go type are of, the nearest first; none
+// where its name alone can tell.
+func kindsOf(v reflect.Value) []string {
+	named := v.Type().PkgPath() != ""
+	switch v.Kind() {
+	case reflect.Bool:
+		return []string{"boolean"}
+	case reflect.Int8, reflect.Int16, reflect.Int32, reflect.Uint8, reflect.Uint16:
+		return []string{"int", "long", "double", "float"}
+	case reflect.Int, reflect.Int64, reflect.Uint, reflect.Uint32, reflect.Uint64:
+		return []string{"long", "int", "double", "float"}
+	case reflect.Float32:
+		return []string{"float", "double"}
+	case reflect.Float64:
+		return []string{"double", "float"}
+	case reflect.String:
+		if v.Type() == numberType {
+			return []string{"long", "int", "double", "float"}
+		}
+		if !named {
+			return []string{"string"}
+		}
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 && !named {
+			return []string{"bytes"}
+		}
+	case reflect.Array:
+		if !named {
+			return []string{"fixed", "bytes"}
+		}
+	}
+	return nil
+}
+
+// field is fieldOf, once for each type and name.
+func (r *route) field(t reflect.Type, name string) []int {
+	type key struct {
+		t    reflect.Type
+		name string
+	}
+	if known, ok := r.index.Load(key{t, name}); ok {
+		return known.([]int)
+	}
+	index := fieldOf(t, name)
+	r.index.Store(key{t, name}, index)
+	return index
+}
+
+// fieldOf is the index of the struct's field that has a field of a record, by the
+// Avro library's rules: fields that are embedded or inline count as the struct's
+// own, those higher up and those with tags come first. nil: none.
+func fieldOf(t reflect.Type, name string) (best []int) {
+	tagged := false
+	for _, f := range reflect.VisibleFields(t) {
+		tag, opts, _ := strings.Cut(f.Tag.Get("avro"), ",")
+		if slices.Contains(strings.Split(opts, ","), "inline") {
+			in := f.Type
+			if in.Kind() == reflect.Pointer {
+				in = in.Elem()
+			}
+			if in.Kind() == reflect.Struct {
+				if below := fieldOf(in, name); below != nil && best == nil {
+					best = append(slices.Clone(f.Index), below...)
+				}
+				continue
+			}
+		}
+		if !f.IsExported() || tag == "-" || tag != name && (tag != "" || f.Name != name) {
+			continue
+		}
+		if best == nil || len(f.Index) < len(best) || tag != "" && !tagged && len(f.Index) == len(best) {
+			best, tagged = f.Index, tag != ""
+		}
+	}
+	return best
+}
+
+func short(err error) string {
+	if err == nil {
+		return ""
+	}
+	return strings.TrimPrefix(err.Error(), "avro: ")
+}
