@@ -1,6 +1,7 @@
 package avro
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -152,7 +153,8 @@ func (f *fitter) values(t *typ, v *value) *misfit {
 }
 
 // branch finds the branch of a union that a value belongs to, and the value
-// below the name of the branch where it has one.
+// below the name of the branch where it has one. In messages one without a name
+// must fit no two, numbers aside.
 func (f *fitter) branch(t *typ, v *value) (int, *value, *misfit) {
 	named, reason := -1, (*misfit)(nil)
 	if f.payload && v.shape == jsonObject && len(v.items) == 1 {
@@ -162,17 +164,26 @@ func (f *fitter) branch(t *typ, v *value) (int, *value, *misfit) {
 			}
 		}
 	}
-	plain, only := 0, (*misfit)(nil)
+	plain, only, found := 0, (*misfit)(nil), -1
 	for i, b := range t.branches {
 		bad := f.fits(b, v)
-		if bad == nil {
-			return i, v, nil
+		switch {
+		case bad == nil && (!f.payload || v.shape == jsonNumber || v.shape == jsonNull):
+			return i, v, nil // of numbers the first that has room
+		case bad == nil && found >= 0:
+			first, second := t.branches[found].label(), b.label()
+			return 0, nil, refuse(v, "%s without the name of its type fits %s and %s: write it as Avro's JSON does, {%q: …}", v.shape, first, second, cmp.Or(b.name, b.kind.String()))
+		case bad == nil:
+			found = i
+			continue
 		}
 		if b.kind != kindNull && wants[b.kind] == v.shape {
 			plain, only = plain+1, bad
 		}
 	}
 	switch {
+	case found >= 0:
+		return found, v, nil
 	case reason != nil:
 		return 0, nil, reason
 	case plain == 1:

@@ -140,9 +140,10 @@ func (e *encoder) block(t *typ, v *value) *misfit {
 }
 
 // FromJSON writes as binary what is written in Avro's JSON: a message without
-// any header. Beyond the specification a union's value may leave out the name
-// of its type, which then is the first that fits, and a field that has a
-// default may be missing. Errors: *verdict.Invalid.
+// any header. Beyond the specification ("JSON Encoding") a union's value may leave
+// out the name of its type where it fits one alone, of numbers the first that
+// fits, and a field that has a default may be missing. What can be read as the
+// specification has it is read so. Errors: *verdict.Invalid.
 func (s *Schema) FromJSON(text []byte) ([]byte, error) {
 	v, err := readJSON(string(text))
 	if err != nil {

@@ -100,6 +100,8 @@ func TestFromJSONRefuses(t *testing.T) {
 		{`"int"`, `3000000000`, "3000000000 is no int: a whole number of 32 bits (line 1)"},
 		{`["null","int"]`, `{"int":"x"}`, "int is a number in JSON, not a string (line 1)"},
 		{`["null","int"]`, `"x"`, "a string fits no type of union [null, int] (line 1)"},
+		{`["null","string","bytes"]`, `"x"`, `a string without the name of its type fits string and bytes: write it as Avro's JSON does, {"bytes": …} (line 1)`},
+		{`[{"type":"map","values":"int"},{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}]`, `{"a":1}`, `an object without the name of its type fits map and record R: write it as Avro's JSON does, {"R": …} (line 1)`},
 		{`{"type":"string","logicalType":"uuid"}`, `"x"`, `"x" is no uuid, as 0191f6f2-7c4e-7b7a-9d51-0c2f4b6d8e10 is`},
 	} {
 		_, err := must(t, c.schema).FromJSON([]byte(c.text))
