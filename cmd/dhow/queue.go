@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -108,11 +107,14 @@ func (c queueRedriveCmd) Run(ctx context.Context) error {
 	}
 }
 
-func messages(n int64) string {
-	if n == 1 {
-		return "1 message"
+func messages(n int64) string { return count(n, "message") }
+
+// count is a number of things, of which there may be one.
+func count[N int | int64](n N, what string) string {
+	if n != 1 {
+		what += "s"
 	}
-	return strconv.FormatInt(n, 10) + " messages"
+	return fmt.Sprint(n, " ", what)
 }
 
 // moveTask returns the newest message move task of the queue of that ARN.

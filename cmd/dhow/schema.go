@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -16,6 +17,7 @@ import (
 
 	"github.com/dhowhq/dhow/contract"
 	"github.com/dhowhq/dhow/contract/folder"
+	"github.com/dhowhq/dhow/sdk/avro"
 )
 
 type schemaCmd struct {
@@ -58,8 +60,26 @@ func (f schemaFolder) read() ([]folder.File, error) {
 	return files, err
 }
 
+// maxPassed bounds how many files are named that are no schemas.
+const maxPassed = 5
+
+// tellPassed names, on a line, what of the folder is no schema by its name: it may
+// be misspelled.
+func (f schemaFolder) tellPassed(out io.Writer) {
+	list, err := folder.Passed(os.DirFS(f.Dir))
+	if err != nil || len(list) == 0 {
+		return
+	}
+	more := ""
+	if n := len(list) - maxPassed; n > 0 {
+		list, more = list[:maxPassed], fmt.Sprintf(" and %d more", n)
+	}
+	fmt.Fprintf(out, "dhow: passed over %s%s: schemas end with .avsc, .json, .proto, .avdl or .avpr\n", strings.Join(list, ", "), more)
+}
+
 // compare asks the registry about all files.
 func (f schemaFolder) compare(ctx context.Context) ([]folder.Finding, error) {
+	f.tellPassed(os.Stderr)
 	files, err := f.read()
 	if err != nil {
 		return nil, err
@@ -84,6 +104,7 @@ func (c schemaCheckCmd) Run(ctx context.Context) error {
 		return err
 	}
 	printFindings(os.Stdout, list)
+	c.tellStale(list)
 	bad := 0
 	for _, f := range list {
 		if !f.Bad() {
@@ -100,9 +121,30 @@ func (c schemaCheckCmd) Run(ctx context.Context) error {
 	return nil
 }
 
+// tellStale says what of the folder its lock does not have. That is no error: what
+// is changed is locked after it is pushed.
+func (c schemaCheckCmd) tellStale(list []folder.Finding) {
+	stale := folder.Stale(os.DirFS(c.Dir), list)
+	if len(stale) == 0 {
+		return
+	}
+	mend := "run dhow schema lock"
+	if slices.ContainsFunc(list, func(f folder.Finding) bool { return f.As == nil }) {
+		mend = "run dhow schema push, then dhow schema lock"
+	}
+	path := relative(filepath.Join(c.Dir, avro.LockName))
+	fmt.Printf("\n%s is out of date, and a program with it does not start or lacks a version: %s\n", path, mend)
+	for _, l := range stale {
+		fmt.Println("  -", l)
+		if c.annotates() {
+			fmt.Printf("::warning file=%s,line=1,title=out of date::%s: %s\n", filepath.ToSlash(path), annotation.Replace(l), mend)
+		}
+	}
+}
+
 func printFindings(out io.Writer, list []folder.Finding) {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "SCHEMA\tFILE\tLATEST\tCHANGE\tVERSION\t")
+	fmt.Fprintln(w, "SCHEMA\tFILE\tLATEST\tCHANGE\tVERSION")
 	for _, f := range list {
 		latest := "-"
 		if f.Known != nil && len(f.Known.Versions) > 0 {
@@ -115,7 +157,7 @@ func printFindings(out io.Writer, list []folder.Finding) {
 		case f.Known == nil:
 			change = "new"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t\n", f.Name, f.Path, latest, change, next)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", f.Name, f.Path, latest, change, next)
 	}
 	w.Flush()
 	for _, f := range list {
@@ -143,16 +185,18 @@ func reasons(f folder.Finding) (lines []string) {
 	return lines
 }
 
+// annotation escapes a text in a workflow command of GitHub's.
+var annotation = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+
 // annotate prints GitHub's workflow commands.
 func (c schemaCheckCmd) annotate(f folder.Finding) {
-	escape := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
 	for i, l := range reasons(f) {
 		at := f.Place()
 		if i < len(f.Breaks) {
 			at = f.PlaceOf(f.Breaks[i])
 		}
 		file := filepath.ToSlash(relative(filepath.Join(c.Dir, at.File)))
-		fmt.Printf("::error file=%s,line=%d,title=%s::%s\n", file, at.Line, f.Name, escape.Replace(l))
+		fmt.Printf("::error file=%s,line=%d,title=%s::%s\n", file, at.Line, f.Name, annotation.Replace(l))
 	}
 }
 
@@ -165,10 +209,9 @@ func (c schemaCheckCmd) annotateMalformed(err error) {
 	if !c.annotates() {
 		return
 	}
-	escape := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
 	for _, bad := range folder.Malformed(err) {
 		at := filepath.ToSlash(relative(filepath.Join(c.Dir, bad.Place.File)))
-		fmt.Printf("::error file=%s,line=%d,title=no schema::%s\n", at, max(1, bad.Place.Line), escape.Replace(bad.Detail))
+		fmt.Printf("::error file=%s,line=%d,title=no schema::%s\n", at, max(1, bad.Place.Line), annotation.Replace(bad.Detail))
 	}
 }
 
@@ -202,7 +245,7 @@ func (c schemaPushCmd) Run(ctx context.Context) error {
 	r := newClient().schemas()
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	defer w.Flush()
-	fmt.Fprintln(w, "SCHEMA\tVERSION\t\tID")
+	fmt.Fprintln(w, "SCHEMA\tVERSION\tSTATUS\tID")
 	for _, f := range list {
 		what := "registered"
 		if f.As != nil {

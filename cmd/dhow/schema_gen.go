@@ -57,7 +57,7 @@ func (c schemaGenGoCmd) Run() error {
 	if err := os.WriteFile(path, text, 0o644); err != nil {
 		return err
 	}
-	fmt.Printf("%s: types of %d schemas\n", relative(path), len(schemas))
+	fmt.Printf("%s: types of %s\n", relative(path), count(len(schemas), "schema"))
 	return nil
 }
 

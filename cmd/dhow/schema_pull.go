@@ -106,7 +106,7 @@ func (c schemaLockCmd) Run(ctx context.Context) error {
 	if err := os.WriteFile(path, text, 0o644); err != nil {
 		return err
 	}
-	fmt.Printf("%s: %d versions\n", relative(path), len(lock.Schemas))
+	fmt.Printf("%s: %s\n", relative(path), count(len(lock.Schemas), "version"))
 	return nil
 }
 

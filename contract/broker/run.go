@@ -97,7 +97,7 @@ type InUse struct {
 }
 
 func (e *InUse) Error() string {
-	return fmt.Sprintf("Version %s of %s/%s is in use: %s took %d messages of it from %s, the last at %s, and is tagged %s=%s. Have that sender send another version, or remove the tag; what took none for %d hours may be deleted",
+	return fmt.Sprintf("Version %s of %s/%s is in use: %s took %s of it from %s, the last at %s, and is tagged %s=%s. Have that sender send another version, or remove the tag; what took none for %d hours may be deleted",
 		e.Version, e.Registry, e.Schema, e.Resource, e.Accepted, e.Sender, e.Last.Format(time.RFC3339), SchemaTag, e.taken, int(Window.Hours()))
 }
 

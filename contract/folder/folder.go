@@ -127,7 +127,7 @@ func (r *reader) visit(at string, e fs.DirEntry, err error) error {
 	switch {
 	case err != nil:
 		return err
-	case e.IsDir() && at != "." && strings.HasPrefix(e.Name(), "."), e.IsDir() && e.Name() == "node_modules":
+	case skipped(at, e):
 		return fs.SkipDir
 	case e.IsDir():
 		return nil
