@@ -22,8 +22,8 @@ type Move struct {
 	Status      string // one of the Moves… below
 	Failure     string // a code of AWS's, where it failed
 	ToMove      int64  // messages, when it started
-	Moved       int64
-	Started     int64 // milliseconds
+	Moved       int64  // to another queue: what is not taken there goes to the source's end
+	Started     int64  // milliseconds
 }
 
 // States of a move task.
@@ -215,6 +215,7 @@ type mover struct {
 	Move
 	at    time.Time // of the last save
 	below uint64    // what comes later is not this task's
+	back  int       // of the messages that are being moved, that go to the source's end
 }
 
 // step moves some messages. A status says that the task is at its end.
@@ -245,9 +246,10 @@ func (r *mover) step(ctx context.Context) (status, failure string) {
 	if len(seqs) == 0 {
 		return MoveCompleted, ""
 	}
+	r.back = 0
 	err = s.transfer(ctx, &source.Definition, seqs, forRedrive, r.target)
 	if err == nil {
-		if r.Moved += int64(len(seqs)); time.Since(r.at) > 200*time.Millisecond {
+		if r.Moved += int64(len(seqs) - r.back); time.Since(r.at) > 200*time.Millisecond {
 			r.save(ctx, "", "")
 		}
 		r.pause(ctx, pause)
@@ -275,6 +277,7 @@ func (r *mover) target(p *payload) (*Queue, error) {
 	}
 	to, err := r.e.QueueByARN(arn)
 	if err == nil && r.e.cfg.Admit != nil && r.e.cfg.Admit(r.Source, &to.Definition, &p.Message) != nil {
+		r.back++
 		return r.e.QueueByARN(r.Source)
 	}
 	return to, err

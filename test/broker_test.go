@@ -82,6 +82,11 @@ func TestContractsOfQueues(t *testing.T) {
 	}
 	s.letter(s.take(dead), s.queueARN("letters"), "hello", "name the version by a header")
 	s.empty(dead)
+	moves, err := s.sqs.ListMessageMoveTasks(ctx, &sqs.ListMessageMoveTasksInput{SourceArn: aws.String(s.queueARN("dead"))})
+	s.check(err)
+	if m := moves.Results[0]; aws.ToInt64(m.ApproximateNumberOfMessagesToMove) != 2 || m.ApproximateNumberOfMessagesMoved != 1 {
+		t.Errorf("of %d letters %d have moved", *m.ApproximateNumberOfMessagesToMove, m.ApproximateNumberOfMessagesMoved)
+	}
 	s.empty(d)
 	_, err = s.sqs.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: d, Attributes: map[string]string{"RedrivePolicy": ""}})
 	s.refused(err, "InvalidParameterValue", "has no dead-letter queue")

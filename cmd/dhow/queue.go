@@ -94,7 +94,7 @@ func (c queueRedriveCmd) Run(ctx context.Context) error {
 		case "RUNNING", "CANCELLING":
 		case "COMPLETED":
 			bar.end()
-			fmt.Println("moved", messages(task.ApproximateNumberOfMessagesMoved), "out of", c.Queue)
+			fmt.Println(moved(c.Queue, task.ApproximateNumberOfMessagesMoved, aws.ToInt64(task.ApproximateNumberOfMessagesToMove)))
 			return nil
 		default:
 			return fmt.Errorf("the move of %s's messages is %s: %s", c.Queue, status, aws.ToString(task.FailureReason))
@@ -105,6 +105,15 @@ func (c queueRedriveCmd) Run(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// moved says what has become of a queue's messages: n of all have left it by the
+// move.
+func moved(queue string, n, all int64) string {
+	if n >= all {
+		return fmt.Sprintf("moved %s out of %s", messages(n), queue)
+	}
+	return fmt.Sprintf("moved %d of %s out of %s; the others were not taken where they came from, and are at its end (ERROR_MESSAGE of each says why), or were received meanwhile", n, messages(all), queue)
 }
 
 func messages(n int64) string { return count(n, "message") }

@@ -15,6 +15,19 @@ func TestMessages(t *testing.T) {
 	}
 }
 
+func TestMoved(t *testing.T) {
+	for want, n := range map[string][2]int64{
+		"moved 1 message out of dead":                                     {1, 1},
+		"moved 3 messages out of dead":                                    {3, 2}, // one came meanwhile
+		"moved 0 of 1 message out of dead; the others were not taken":     {0, 1},
+		"moved 5 of 7 messages out of dead; the others were not taken wh": {5, 7},
+	} {
+		if got := moved("dead", n[0], n[1]); !strings.HasPrefix(got, want) || strings.Contains(got, ";") != strings.Contains(want, ";") {
+			t.Errorf("%v: %s", n, got)
+		}
+	}
+}
+
 // TestRedriveRate holds --rate to what a message move task takes: without it
 // there is no limit, and 0 is no way to say so.
 func TestRedriveRate(t *testing.T) {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -27,6 +29,8 @@ func loadSchema(ctx context.Context, said string) (l loaded, err error) {
 	if _, err := os.Stat(file); err == nil {
 		f, err := loadFile(file, name)
 		return loaded{f.Schema, filepath.Base(said), f.Text}, err
+	} else if folder.IsSchema(file) && errors.Is(err, fs.ErrNotExist) {
+		return l, fmt.Errorf("there is no file %s", file)
 	} else if folder.IsSchema(file) {
 		return l, err
 	}

@@ -97,8 +97,12 @@ type InUse struct {
 }
 
 func (e *InUse) Error() string {
+	messages := "1 message"
+	if e.Accepted != 1 {
+		messages = fmt.Sprintf("%d messages", e.Accepted)
+	}
 	return fmt.Sprintf("Version %s of %s/%s is in use: %s took %s of it from %s, the last at %s, and is tagged %s=%s. Have that sender send another version, or remove the tag; what took none for %d hours may be deleted",
-		e.Version, e.Registry, e.Schema, e.Resource, e.Accepted, e.Sender, e.Last.Format(time.RFC3339), SchemaTag, e.taken, int(Window.Hours()))
+		e.Version, e.Registry, e.Schema, e.Resource, messages, e.Sender, e.Last.Format(time.RFC3339), SchemaTag, e.taken, int(Window.Hours()))
 }
 
 func (e *InUse) Unwrap() error { return registry.ErrInUse }

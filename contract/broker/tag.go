@@ -1,9 +1,12 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/dhowhq/dhow/cluster"
@@ -106,8 +109,48 @@ func readSchema(s cluster.Scope, text string) (n registry.Name, within contract.
 	return registry.Name{Scope: s, Registry: reg, Schema: schema}, within, nil
 }
 
+// own is what dhow's own tags begin with: one that is not known is a mistake.
+const own = "dhow:"
+
+var known = []string{SchemaTag, ModeTag, DeadLetterTag}
+
 // concerns reports whether a tag is one of a check, or would be.
-func concerns(key string) bool { return strings.HasPrefix(strings.ToLower(key), SchemaTag) }
+func concerns(key string) bool { return strings.HasPrefix(strings.ToLower(key), own) }
+
+// unknown says of one of dhow's own tags that there is no such one, and which may
+// have been meant.
+func unknown(key string) error {
+	best, least := "", 4 // edits at most
+	for _, k := range known {
+		if n := edits(strings.ToLower(key), k); n < least {
+			best, least = k, n
+		}
+	}
+	if best != "" {
+		best = ": did you mean " + best + "?"
+	}
+	return fmt.Errorf("there is no tag %s%s Tags that begin with %s are dhow's own, and here it knows %s", key, cmp.Or(best, "."), own, strings.Join(known, ", "))
+}
+
+// edits is how many characters have to be changed, added or left out to make b of a.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		above := row[0] // and to the left
+		row[0] = i + 1
+		for j := range len(b) {
+			n := above
+			if a[i] != b[j] {
+				n = 1 + min(above, row[j], row[j+1])
+			}
+			above, row[j+1] = row[j+1], n
+		}
+	}
+	return row[len(b)]
+}
 
 // Changed lists the tags that a call sets, and reports whether it sets or removes
 // some that ask for checks: then it has to ask CheckTags.
@@ -123,7 +166,7 @@ func Changed(before, after map[string]string) (set map[string]string, ask bool) 
 		ask = ask || concerns(k)
 	}
 	for k := range before {
-		if _, ok := after[k]; !ok && concerns(k) {
+		if _, ok := after[k]; !ok && slices.Contains(known, k) {
 			ask = true
 		}
 	}
@@ -135,12 +178,12 @@ func Changed(before, after map[string]string) (set map[string]string, ask bool) 
 // that do not exist, a mode that cannot be. set are those that the call sets.
 // *Denied: the caller may not read the schema.
 func (e *Engine) CheckTags(ctx context.Context, t Target, set map[string]string, by Sender) error {
-	for k := range set {
+	for _, k := range slices.Sorted(maps.Keys(set)) {
 		if !concerns(k) || k == SchemaTag {
 			continue
 		}
-		if k != ModeTag && k != DeadLetterTag {
-			return fmt.Errorf("there is no tag %s: %s, %s and %s are known", k, SchemaTag, ModeTag, DeadLetterTag)
+		if !slices.Contains(known, k) {
+			return unknown(k)
 		}
 		if t.Tags[SchemaTag] == "" {
 			return fmt.Errorf("the tag %s does nothing without %s: set both in one call", k, SchemaTag)

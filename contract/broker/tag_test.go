@@ -33,7 +33,12 @@ func TestCheckTags(t *testing.T) {
 		{"of the same account", []string{SchemaTag, "shop/order", ModeTag, "dead-letter", DeadLetterTag, "arn:aws:sqs:eu-west-1:999999999999:dead"}},
 		{"does not exist", []string{SchemaTag, "shop/order", ModeTag, "dead-letter", DeadLetterTag, gone}},
 		{"cannot be its own", []string{SchemaTag, "shop/order", ModeTag, "dead-letter", DeadLetterTag, "arn:aws:sqs:eu-west-1:123456789012:orders"}},
-		{"there is no tag dhow:schema-moed", []string{SchemaTag, "shop/order", "dhow:schema-moed", "observe"}},
+		{"there is no tag dhow:schema-moed: did you mean dhow:schema-mode?", []string{SchemaTag, "shop/order", "dhow:schema-moed", "observe"}},
+		{"there is no tag dhow:shema: did you mean dhow:schema? Tags that begin with dhow: are dhow's own, and here it knows dhow:schema, dhow:schema-mode, dhow:schema-dead-letter", []string{"dhow:shema", "shop/order"}},
+		{"there is no tag DHOW:Schema: did you mean dhow:schema?", []string{"DHOW:Schema", "shop/order"}},
+		{"there is no tag dhow:schema-deadletter: did you mean dhow:schema-dead-letter?", []string{"dhow:schema-deadletter", "x"}},
+		{"there is no tag dhow:contract-force. Tags that begin", []string{"dhow:contract-force", "because"}},
+		{"", []string{"dhow", "x", "dhow.schema", "y", "team:dhow:schema", "z"}},
 		{"does nothing without dhow:schema", []string{ModeTag, "observe"}},
 	} {
 		at := queue(c.tags...)
