@@ -35,13 +35,15 @@ func (p *platform) brokerConfig() broker.Config {
 		Queue: func(arn string) bool { _, err := p.queues.QueueByARN(arn); return err == nil }}
 }
 
-// keepVersions is registry.Config.Guard: what messages came in lately, and what
-// something that runs declares, is not deleted.
+// keepVersions is registry.Config.Guard: what messages came in lately is not
+// deleted.
 func (p *platform) keepVersions(ctx context.Context, list []registry.Version) error {
-	if err := p.broker.Guard(ctx, list); err != nil {
-		return err
-	}
-	return p.impact.Guard(ctx, list...)
+	return p.broker.Guard(ctx, list)
+}
+
+// holdVersions is registry.Config.Hold: nor is what something that runs declares.
+func (p *platform) holdVersions(tx *store.Tx, list []registry.Version) error {
+	return p.impact.Guard(tx, list)
 }
 
 // mayRead asks whether the caller may read a schema's versions.

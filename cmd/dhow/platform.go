@@ -213,7 +213,7 @@ func (p *platform) assemble(ctx context.Context) (err error) {
 		Admit: func(from string, to *queue.Definition, m *queue.Message) error {
 			return p.queueGate().Readmit(from, to, m)
 		}})
-	p.schemas = registry.New(registry.Config{DB: p.db, Log: p.log, Guard: p.keepVersions})
+	p.schemas = registry.New(registry.Config{DB: p.db, Log: p.log, Guard: p.keepVersions, Hold: p.holdVersions})
 	p.broker = broker.New(p.brokerConfig())
 	p.metrics.watchContracts(p.broker)
 	p.streams = stream.New(stream.Config{DB: p.db, Journal: p.journal, Log: p.log})

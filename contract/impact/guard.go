@@ -2,7 +2,6 @@ package impact
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
 
@@ -38,42 +37,39 @@ func (e *InUse) Error() string {
 
 func (e *InUse) Unwrap() error { return registry.ErrInUse }
 
-// Guard refuses to let versions of one schema go that something that runs
-// declares: to write, or to read where its range came to them. Errors: *InUse, the
-// registry's.
-func (e *Engine) Guard(_ context.Context, versions ...registry.Version) error {
+// Guard is registry.Config.Hold: it refuses to let versions of one schema go that
+// something that runs declares: to write, or to read where its range came to them.
+// Errors: *InUse, the store's.
+func (e *Engine) Guard(tx *store.Tx, versions []registry.Version) error {
 	if len(versions) == 0 {
 		return nil
 	}
 	n := versions[0].Schema()
-	k := Contract{Registry: n.Registry, Schema: n.Schema}
-	c := catalog{e: e, scope: n.Scope, known: map[string]*known{}}
-	found, err := c.of(k)
-	if err != nil {
+	if err := turn(tx, n.Scope); err != nil {
 		return err
 	}
-	going := map[string]bool{}
+	k := Contract{Registry: n.Registry, Schema: n.Schema}
+	c := catalog{e: e, r: tx, scope: n.Scope, known: map[string]*known{}}
+	found, going := c.of(k), map[string]bool{}
 	for _, v := range versions {
 		going[v.ID] = true
 	}
-	return e.db.View(func(r store.Reader) error {
-		var first *InUse
-		for u, d := range revisions(r, n.Scope) {
-			in := found.uses(k.Name(), u, d, going)
-			if in == nil {
-				continue
-			}
-			if first == nil {
-				first = in
-			} else {
-				first.more++
-			}
+	var first *InUse
+	for u, d := range revisions(tx, n.Scope) {
+		in := found.uses(k.Name(), u, d, going)
+		if in == nil {
+			continue
 		}
 		if first == nil {
-			return nil
+			first = in
+		} else {
+			first.more++
 		}
-		return first
-	})
+	}
+	if first == nil {
+		return nil
+	}
+	return first
 }
 
 // uses is how a revision uses one of the versions with these IDs, nil if it uses

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"time"
 
@@ -34,8 +33,8 @@ func New(db *store.DB, schemas *registry.Engine, may func(context.Context, regis
 }
 
 // rounds is a row for each account and region that every deployment with
-// contracts writes, so that two which do not get on cannot both be let in at
-// the same time.
+// contracts writes, and every deleting of versions, so that two which do not get
+// on cannot both be let in at the same time.
 type rounds struct {
 	cluster.Scope
 	Count int64
@@ -45,6 +44,15 @@ var deployments = store.NewTable("contract.deployments", rounds.Key)
 
 // Key is the row's key.
 func (r rounds) Key() string { return r.Scope.Key("") }
+
+// turn has a transaction commit only if no other one that called it did since it
+// began.
+func turn(tx *store.Tx, s cluster.Scope) error {
+	row, _ := deployments.Get(tx, rounds{Scope: s}.Key())
+	row.Scope = s
+	row.Count++
+	return deployments.Put(tx, row)
+}
 
 // Reset removes what there is of an account.
 func (e *Engine) Reset(ctx context.Context, account string) error {
@@ -78,13 +86,10 @@ func (e *Engine) Deploy(ctx context.Context, tx *store.Tx, s cluster.Service, d 
 			return nil, err
 		}
 	}
-	row, _ := deployments.Get(tx, rounds{Scope: s.Scope}.Key())
-	row.Scope = s.Scope
-	row.Count++
-	if err := deployments.Put(tx, row); err != nil {
+	if err := turn(tx, s.Scope); err != nil {
 		return nil, err
 	}
-	c := catalog{e: e, scope: s.Scope, known: map[string]*known{}}
+	c := catalog{e: e, r: tx, scope: s.Scope, known: map[string]*known{}}
 	next := User{Service: s.Name, Cluster: s.Cluster, Family: d.Family, Revision: d.Revision, Desired: s.DesiredCount}
 	wanted := map[string]bool{}
 	for _, k := range declared {
@@ -106,11 +111,7 @@ func (e *Engine) Deploy(ctx context.Context, tx *store.Tx, s cluster.Service, d 
 	}
 	conflicts := Plan(next, running)
 	for _, x := range conflicts[:min(len(conflicts), maxReasons)] {
-		k, err := c.of(x.Wrote.Contract)
-		if err != nil {
-			return nil, err
-		}
-		releases, err := c.releases(k)
+		releases, err := c.releases(c.of(x.Wrote.Contract))
 		if err != nil {
 			return nil, err
 		}
@@ -144,6 +145,7 @@ func (m *Missing) Error() string {
 // catalog is what the registry has, looked up once.
 type catalog struct {
 	e     *Engine
+	r     store.Reader
 	scope cluster.Scope
 	known map[string]*known
 }
@@ -165,28 +167,24 @@ func (k *known) labels() []string {
 	return list
 }
 
-func (c catalog) of(k Contract) (*known, error) {
+func (c catalog) of(k Contract) *known {
 	if found := c.known[k.Name()]; found != nil {
-		return found, nil
+		return found
 	}
 	n := registry.Name{Scope: c.scope, Registry: k.Registry, Schema: k.Schema}
 	found := &known{loaded: map[string]*Release{}}
 	c.known[k.Name()] = found
-	switch _, err := c.e.schemas.Schema(n); {
-	case errors.Is(err, registry.ErrNoSchema):
-		return found, nil
-	case err != nil:
-		return nil, err
+	all, err := registry.Find(c.r, n)
+	if err != nil {
+		return found
 	}
 	found.there = true
-	c.e.schemas.Versions(n, func(all iter.Seq[registry.Version]) {
-		for v := range all {
-			if v.Status == registry.Available && v.Semver != "" {
-				found.versions = append(found.versions, v)
-			}
+	for v := range all {
+		if v.Status == registry.Available && v.Semver != "" {
+			found.versions = append(found.versions, v)
 		}
-	})
-	return found, nil
+	}
+	return found
 }
 
 // release is a version with its schema parsed.
@@ -194,7 +192,7 @@ func (c catalog) release(k *known, v registry.Version) (*Release, error) {
 	if r := k.loaded[v.ID]; r != nil {
 		return r, nil
 	}
-	l, err := c.e.schemas.ByID(c.scope, v.ID)
+	l, err := c.e.schemas.Load(c.r, v)
 	if err != nil {
 		return nil, err
 	}
@@ -226,10 +224,7 @@ func (c catalog) use(k Contract, registered time.Time) (u Use, err error) {
 // useBy is use by one way to pick a version.
 func (c catalog) useBy(pick func(*known, Contract, time.Time) *registry.Version, k Contract, registered time.Time) (u Use, err error) {
 	u.Contract = k
-	found, err := c.of(k)
-	if err != nil {
-		return u, err
-	}
+	found := c.of(k)
 	if !found.there {
 		return u, &Missing{Contract: k}
 	}
@@ -339,24 +334,21 @@ func (e *Engine) Of(s cluster.Scope, reg, schema string) (out Impact, err error)
 		reg = registry.Default
 	}
 	target := Contract{Registry: reg, Schema: schema}
-	c := catalog{e: e, scope: s, known: map[string]*known{}}
 	out = Impact{Schema: target.Name(), Users: []Row{}}
-	k, err := c.of(target)
-	if err != nil {
-		return out, err
-	}
-	if !k.there {
-		return out, registry.ErrNoSchema
-	}
-	releases, err := c.releases(k)
-	if err != nil {
-		return out, err
-	}
-	latest := newest(releases, func(*Release) bool { return true })
-	if latest != nil {
-		out.Latest = latest.Label
-	}
 	err = e.db.View(func(r store.Reader) error {
+		c := catalog{e: e, r: r, scope: s, known: map[string]*known{}}
+		k := c.of(target)
+		if !k.there {
+			return registry.ErrNoSchema
+		}
+		releases, err := c.releases(k)
+		if err != nil {
+			return err
+		}
+		latest := newest(releases, func(*Release) bool { return true })
+		if latest != nil {
+			out.Latest = latest.Label
+		}
 		users, err := c.running(r, func(k Contract) bool { return k.Name() == target.Name() })
 		for _, u := range users {
 			for _, use := range u.Uses {

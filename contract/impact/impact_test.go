@@ -34,13 +34,21 @@ func order(semver, fields string) string {
 type fixture struct {
 	*testing.T
 	*Engine
-	clock time.Time
+	clock   time.Time
+	between func() // what comes between a deleting's question and its commit, once
 }
 
 func newFixture(t *testing.T) *fixture {
 	f := &fixture{T: t, clock: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	db := storetest.Open(t)
-	schemas := registry.New(registry.Config{DB: db, Now: f.tick})
+	schemas := registry.New(registry.Config{DB: db, Now: f.tick, Hold: func(tx *store.Tx, list []registry.Version) error {
+		err := f.Guard(tx, list)
+		if between := f.between; between != nil {
+			f.between = nil
+			between()
+		}
+		return err
+	}})
 	t.Cleanup(schemas.Close)
 	f.Engine = New(db, schemas, nil)
 	_, err := schemas.CreateRegistry(t.Context(), registry.Registry{Scope: here, Name: "shop"})
@@ -98,6 +106,10 @@ func service(name string, definitions ...cluster.TaskDefinition) cluster.Service
 func (f *fixture) put(s cluster.Service) {
 	f.Helper()
 	f.must(f.db.Update(f.Context(), func(tx *store.Tx) error { return cluster.Services.Put(tx, s) }))
+}
+
+func (f *fixture) guard(list ...registry.Version) error {
+	return f.db.Update(f.Context(), func(tx *store.Tx) error { return f.Guard(tx, list) })
 }
 
 // deploy says what speaks against it, in one text.
@@ -358,7 +370,7 @@ func TestDeletedSoftly(t *testing.T) {
 	f.must(err)
 	f.want("a writer that it could not read", f.deploy("checkout", f.define("checkout", 1, "produces shop/order@2.0.0")), "billing:1) cannot read (consumes order@^1, reads with 1.0.0)")
 	f.want("one that comes anew", f.deploy("mail", f.define("mail", 1, "consumes shop/order@^1")), "no such version (the latest is 2.0.0)")
-	if err := f.Guard(t.Context(), old); !errors.Is(err, registry.ErrInUse) {
+	if err := f.guard(old); !errors.Is(err, registry.ErrInUse) {
 		t.Errorf("it may be deleted for good: %v", err)
 	}
 }
@@ -418,7 +430,7 @@ func TestGuard(t *testing.T) {
 		"",
 		"Version 1.3.0 of shop/order is in use: a task of batch:1 (cluster prod, of no service) declares order@* and reads with it.",
 	} {
-		err := f.Guard(t.Context(), versions[i])
+		err := f.guard(versions[i])
 		if want == "" {
 			if err != nil {
 				t.Errorf("nobody uses %s: %v", versions[i].Semver, err)
@@ -427,10 +439,59 @@ func TestGuard(t *testing.T) {
 			t.Errorf("%v\nwant %s", err, want)
 		}
 	}
-	if err := f.Guard(t.Context(), versions...); err == nil || !strings.Contains(err.Error(), "So do 2 others.") {
+	if err := f.guard(versions...); err == nil || !strings.Contains(err.Error(), "So do 2 others.") {
 		t.Errorf("all of them: %v", err)
 	}
-	if err := f.Guard(t.Context()); err != nil {
+	if err := f.guard(); err != nil {
 		t.Errorf("none: %v", err)
+	}
+}
+
+// TestGuardAtOnce: of deleting a version and deploying what declares it at the same
+// moment one comes first, and the other is refused.
+func TestGuardAtOnce(t *testing.T) {
+	f := newFixture(t)
+	f.release("1.0.0", "id")
+	f.release("1.1.0", "id note?")
+	name := registry.Name{Scope: here, Registry: "shop", Schema: "order"}
+	one, two := f.define("one", 1, "produces shop/order@1.0.0"), f.define("two", 1, "produces shop/order@1.1.0")
+	f.between = func() {
+		if reasons := f.deploy("one", one); reasons != "" {
+			t.Errorf("while a version is deleted: %s", reasons)
+		}
+		f.put(service("one", one))
+	}
+	if _, err := f.schemas.DeleteVersion(t.Context(), name, 1, true); !errors.Is(err, registry.ErrInUse) {
+		t.Errorf("a version that was deployed meanwhile: %v", err)
+	}
+
+	var reasons []string
+	tries := 0
+	f.must(f.db.Update(t.Context(), func(tx *store.Tx) (err error) {
+		if reasons, err = f.Deploy(t.Context(), tx, service("two"), two); err != nil {
+			return err
+		}
+		if tries++; tries == 1 {
+			_, err = f.schemas.DeleteVersion(t.Context(), name, 2, true)
+		}
+		return err
+	}))
+	if tries != 2 || len(reasons) != 1 || !strings.Contains(reasons[0], "no such version") {
+		t.Errorf("after %d tries: %q", tries, reasons)
+	}
+
+	// A schema that is being deleted, or whose registry is, is not there.
+	three := f.define("three", 1, "consumes shop/order")
+	f.must(f.db.Update(t.Context(), func(tx *store.Tx) error {
+		cluster.Services.Delete(tx, cluster.ServiceKey(here, "prod", "one"))
+		return nil
+	}))
+	if reasons := f.deploy("three", three); reasons != "" {
+		t.Errorf("the schema is there: %s", reasons)
+	}
+	_, err := f.schemas.DeleteRegistry(t.Context(), here, "shop")
+	f.must(err)
+	if reasons := f.deploy("three", three); !strings.Contains(reasons, "no such schema") {
+		t.Errorf("its registry is being deleted: %q", reasons)
 	}
 }

@@ -20,11 +20,14 @@ func (e *Engine) DeleteRegistry(ctx context.Context, s cluster.Scope, name strin
 		versions = slices.Collect(Versions.List(r, s.Prefix(part(name))))
 		return nil
 	})
-	if err := e.ask(ctx, versions); err != nil {
+	if err := bySchema(versions, e.guardIn(ctx)); err != nil {
 		return r, err
 	}
 	err = e.db.Update(ctx, func(tx *store.Tx) (err error) {
 		if r, err = findRegistry(tx, s, name); err != nil {
+			return err
+		}
+		if err := bySchema(slices.Collect(Versions.List(tx, s.Prefix(part(name)))), e.holdIn(tx)); err != nil {
 			return err
 		}
 		r.Status, r.Updated = Deleting, e.now().UTC()
@@ -41,11 +44,14 @@ func (e *Engine) DeleteSchema(ctx context.Context, n Name) (s Schema, err error)
 		versions = slices.Collect(Versions.List(r, n.key()+"/"))
 		return nil
 	})
-	if err := e.ask(ctx, versions); err != nil {
+	if err := bySchema(versions, e.guardIn(ctx)); err != nil {
 		return s, err
 	}
 	err = e.db.Update(ctx, func(tx *store.Tx) (err error) {
 		if s, err = findSchema(tx, n); err != nil {
+			return err
+		}
+		if err := bySchema(slices.Collect(Versions.List(tx, n.key()+"/")), e.holdIn(tx)); err != nil {
 			return err
 		}
 		for v := range Versions.List(tx, n.key()+"/") {
@@ -61,21 +67,29 @@ func (e *Engine) DeleteSchema(ctx context.Context, n Name) (s Schema, err error)
 	return s, err
 }
 
-// ask asks the guard for all of the versions, schema by schema, that messages may
-// be of.
-func (e *Engine) ask(ctx context.Context, versions []Version) error {
+// bySchema asks about all of the versions, schema by schema, that messages may be
+// of.
+func bySchema(versions []Version, ask func([]Version) error) error {
 	versions = slices.DeleteFunc(versions, func(v Version) bool { return v.Status != Available })
 	for len(versions) > 0 {
 		n := slices.IndexFunc(versions, func(v Version) bool { return v.Schema() != versions[0].Schema() })
 		if n < 0 {
 			n = len(versions)
 		}
-		if err := e.guard(ctx, versions[:n]); err != nil {
+		if err := ask(versions[:n]); err != nil {
 			return err
 		}
 		versions = versions[n:]
 	}
 	return nil
+}
+
+func (e *Engine) guardIn(ctx context.Context) func([]Version) error {
+	return func(list []Version) error { return e.guard(ctx, list) }
+}
+
+func (e *Engine) holdIn(tx *store.Tx) func([]Version) error {
+	return func(list []Version) error { return e.held(tx, list) }
 }
 
 // DeleteVersion begins the deleting of one version; Run removes it. Errors:
@@ -86,7 +100,7 @@ func (e *Engine) DeleteVersion(ctx context.Context, n Name, number int64, any bo
 	if v, err = e.Version(n, number); err != nil {
 		return v, err
 	}
-	if err := e.ask(ctx, []Version{v}); err != nil {
+	if err := bySchema([]Version{v}, e.guardIn(ctx)); err != nil {
 		return v, err
 	}
 	err = e.db.Update(ctx, func(tx *store.Tx) error {
@@ -108,6 +122,9 @@ func (e *Engine) DeleteVersion(ctx context.Context, n Name, number int64, any bo
 		}
 		for other := range referrers(tx, v) {
 			return fmt.Errorf("%w: version %d of %s", ErrReferenced, other.Number, other.Name)
+		}
+		if err := bySchema([]Version{v}, e.holdIn(tx)); err != nil {
+			return err
 		}
 		v.Status = Deleting
 		return e.unlist(tx, s, v)

@@ -23,6 +23,9 @@ type Config struct {
 	// Guard is asked before versions are deleted, once for all of a schema's that
 	// a call deletes, and refuses by an ErrInUse. nil lets all be deleted.
 	Guard func(ctx context.Context, list []Version) error
+	// Hold is asked the same in the transaction that begins the deleting, so that
+	// what it reads and puts there is serialised with it.
+	Hold func(tx *store.Tx, list []Version) error
 	// Now is the clock; nil is the wall's.
 	Now func() time.Time
 }
@@ -32,6 +35,7 @@ type Engine struct {
 	db    *store.DB
 	log   *slog.Logger
 	guard func(ctx context.Context, list []Version) error
+	held  func(tx *store.Tx, list []Version) error
 	now   func() time.Time
 	cache *cache
 	stop  func()
@@ -41,7 +45,7 @@ type Engine struct {
 
 // New returns the engine. Deletes are carried out while Run runs.
 func New(c Config) *Engine {
-	e := &Engine{db: c.DB, log: c.Log, guard: c.Guard, now: c.Now, seed: maphash.MakeSeed()}
+	e := &Engine{db: c.DB, log: c.Log, guard: c.Guard, held: c.Hold, now: c.Now, seed: maphash.MakeSeed()}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -50,6 +54,9 @@ func New(c Config) *Engine {
 	}
 	if e.guard == nil {
 		e.guard = func(context.Context, []Version) error { return nil }
+	}
+	if e.held == nil {
+		e.held = func(*store.Tx, []Version) error { return nil }
 	}
 	if c.CacheBytes == 0 {
 		c.CacheBytes = 8 << 20

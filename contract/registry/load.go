@@ -17,6 +17,14 @@ func (e *Engine) ByID(s cluster.Scope, id string) (*Loaded, error) {
 	return e.find(func(r store.Reader) (Version, error) { return versionByID(r, s, id) }, nil)
 }
 
+// Load parses a version of a reader's, which may be newer than what ByID sees.
+func (e *Engine) Load(r store.Reader, v Version) (*Loaded, error) {
+	if l, err := e.ByID(v.Scope, v.ID); err == nil {
+		return l, nil
+	}
+	return e.load(r, v, -1) // which is kept for nobody else
+}
+
 // BySchemaID returns a version parsed, by the number of its definition; which,
 // where several schemas have it, is not said. Error: ErrNoVersion.
 func (e *Engine) BySchemaID(s cluster.Scope, id int) (*Loaded, error) {

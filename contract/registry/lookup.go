@@ -42,6 +42,16 @@ func (e *Engine) VersionsBySchemaID(s cluster.Scope, id int) (list []Version, er
 	return list, nil
 }
 
+// Find returns the versions of a schema, oldest first, by a reader. Error:
+// ErrNoSchema, also where it or its registry is being deleted.
+func Find(r store.Reader, n Name) (iter.Seq[Version], error) {
+	s, err := findSchema(r, n)
+	if reg, gone := findRegistry(r, n.Scope, n.Registry); err != nil || s.Status == Deleting || gone == nil && reg.Status == Deleting {
+		return nil, ErrNoSchema
+	}
+	return Versions.List(r, n.key()+"/"), nil
+}
+
 // Version finds a schema's version by number, whatever its status; 0 is the
 // latest live one. Errors: ErrNoSchema, ErrNoVersion.
 func (e *Engine) Version(n Name, number int64) (v Version, err error) {
