@@ -49,6 +49,10 @@ type Config struct {
 	// Registry says how to pull an image that is kept by dhow's own registry;
 	// false for images of other registries. Nil: there is none.
 	Registry func(ref string) (driver.Pull, bool)
+	// Meant says what a reference to an image that cannot be pulled should have
+	// been, for users of that account and region to read, "" if that is not
+	// known. Nil: it never is.
+	Meant func(account, region, ref string) string
 	// Logs takes what containers with the awslogs driver write. Nil: such
 	// containers are not started.
 	Logs Logs

@@ -98,7 +98,7 @@ func (t *task) tryBring(c *types.ContainerDefinition, net *netwait) error {
 	ctx := t.ctx
 	img, err := t.pull(ctx, c)
 	if err != nil {
-		return &failure{cannotPull, err}
+		return &failure{cannotPull, t.meant(deref(c.Image), err)}
 	}
 	select {
 	case <-net.done:
@@ -264,6 +264,17 @@ func (t *task) pull(ctx context.Context, c *types.ContainerDefinition) (driver.I
 	t.st.PullStopped = nowUTC()
 	t.mu.Unlock()
 	return img, err
+}
+
+// meant adds to the error of a pull what the image should have been called.
+func (t *task) meant(ref string, err error) error {
+	if t.eng.cfg.Meant == nil || t.ctx.Err() != nil {
+		return err
+	}
+	if hint := t.eng.cfg.Meant(t.msg.Dhow.Account, t.msg.Dhow.Region, ref); hint != "" {
+		return fmt.Errorf("%s: %w", hint, err) // ahead of what is long, and may be cut
+	}
+	return err
 }
 
 // fail makes the node end the task; the first reason stays.

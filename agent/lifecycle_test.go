@@ -122,6 +122,7 @@ func TestFailures(t *testing.T) {
 		{"no such image", "CannotPullContainerError: ", bad("sim/fail-notfound:1")},
 		{"image is private", "CannotPullContainerError: ", bad("sim/fail-auth:1")},
 		{"registry is away", "CannotPullContainerError: ", bad("sim/fail-unreachable:1")},
+		{"a short name", "CannotPullContainerError: say registry/sim/fail-unreachable:2: ", bad("sim/fail-unreachable:2")},
 		{"no such command", "CannotStartContainerError: ", bad("sim/fail-command:1")},
 		{"out of memory", "Essential container in task exited", bad("sim/oom-1s:1")},
 		{"host port taken", "CannotStartContainerError: ", port(bad("busybox:1"))},

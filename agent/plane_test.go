@@ -342,6 +342,12 @@ func (p *plane) config(dir string) Config {
 		DataDir: dir, Log: logTo(p.t), Cluster: "*", Region: "us-east-1", CPU: 2048, Memory: 4096, Hostname: "host",
 		Endpoint: "http://plane", Dial: p.dial,
 		Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", ""),
+		Meant: func(account, region, ref string) string {
+			if account != "000000000000" || region != "us-east-1" || ref != "sim/fail-unreachable:2" {
+				return ""
+			}
+			return "say registry/" + ref
+		},
 	}
 }
 

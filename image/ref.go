@@ -59,6 +59,17 @@ func ParseECR(ref string) (account, region, name, tag string, ok bool) {
 	return scope.Account, scope.Region, name, tag, true
 }
 
+// Short takes a reference apart that names no registry, which is Docker Hub's then:
+// NAME[:TAG][@DIGEST]. rest is what is after the name, as it is written.
+func Short(ref string) (name, rest string, ok bool) {
+	host, _, found := strings.Cut(ref, "/")
+	if found && (strings.ContainsAny(host, ".:") || host == "localhost") {
+		return "", "", false
+	}
+	name, _, ok = splitName(ref)
+	return name, strings.TrimPrefix(ref, name), ok
+}
+
 // splitName takes NAME[:TAG][@DIGEST] apart; the digest wins.
 func splitName(s string) (name, tag string, ok bool) {
 	name, digest, hasDigest := strings.Cut(s, "@")

@@ -113,3 +113,18 @@ func FuzzRoute(f *testing.F) {
 		}
 	})
 }
+
+func TestShort(t *testing.T) {
+	for ref, want := range map[string]string{
+		"box": "box|", "box:1": "box|:1", "shop/box:1": "shop/box|:1", "box@sha256:" + strings.Repeat("a", 64): "box|@sha256:" + strings.Repeat("a", 64),
+		"ghcr.io/box": "", "localhost/box:1": "", "host:5000/box": "", "Box": "", "box:": "", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/box": "", "": "",
+	} {
+		got := ""
+		if name, rest, ok := Short(ref); ok {
+			got = name + "|" + rest
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", ref, got, want)
+		}
+	}
+}

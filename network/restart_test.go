@@ -247,8 +247,14 @@ func TestTwoDirectories(t *testing.T) {
 	internet := withInternet(t, one)
 	_ = internet
 	ensure(t, one, vpcOne)
-	if err := two.EnsureVPC(t.Context(), vpcOne); !errors.Is(err, ErrConflict) {
+	if err := two.EnsureVPC(t.Context(), vpcOne); !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "another dhow on this machine made (device "+one.name.device) {
 		t.Errorf("a range that the host routes: %v, want ErrConflict", err)
+	}
+	if got := two.Taken(vpcOne.CIDR); !strings.Contains(got, "another dhow on this machine") || !strings.Contains(got, "a new --data-dir") {
+		t.Errorf("what is told at the start: %q", got)
+	}
+	if got := one.Taken(vpcOne.CIDR); got != "" {
+		t.Errorf("one has it itself: %q", got)
 	}
 	taken, err := routesOf(two.host.nl)
 	if err != nil {

@@ -1,10 +1,13 @@
 package network
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -127,12 +130,57 @@ func (m *Linux) routeVPC(rec vpcRecord, index int) error {
 		Flags: int(netlink.FLAG_ONLINK),
 	})
 	if errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("the host has a route to %s already: give the VPC a CIDR block that it does not route (see `ip route`): %w", rec.CIDR, ErrConflict)
+		return fmt.Errorf("%s: %w", routed(rec.CIDR, m.whose(rec.CIDR)), ErrConflict)
 	}
 	if err != nil {
 		return fmt.Errorf("add the host's route to %s: %w", rec.CIDR, err)
 	}
 	return nil
+}
+
+// routed says what to do about a range that the host routes for somebody else.
+func routed(cidr netip.Prefix, whose string) string {
+	return fmt.Sprintf("the host has a route to %s already, %s: take that away (what a dhow has, by dhow down --data-dir DIR), or start this dhow with a new --data-dir, for which a range is chosen that the host does not route (see `ip route`)", cidr, cmp.Or(whose, "whose is not known"))
+}
+
+// whose says whom the host's route into a range is of, if not of this manager; "":
+// there is none.
+func (m *Linux) whose(cidr netip.Prefix) string {
+	routes, err := m.host.nl.RouteList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return ""
+	}
+	for _, r := range routes {
+		if r.Dst == nil {
+			continue
+		}
+		a, _ := netip.AddrFromSlice(r.Dst.IP.To4())
+		ones, _ := r.Dst.Mask.Size()
+		if ones < shortest || !netip.PrefixFrom(a, ones).Overlaps(cidr) {
+			continue
+		}
+		link, err := m.host.nl.LinkByIndex(r.LinkIndex)
+		if err != nil || strings.HasPrefix(link.Attrs().Name, m.name.device) {
+			continue
+		}
+		if name := link.Attrs().Name; dhowDevice.MatchString(name) {
+			return "which another dhow on this machine made (device " + name + ")"
+		}
+		return "by the device " + link.Attrs().Name + ", which is not dhow's"
+	}
+	return ""
+}
+
+// dhowDevice is what the devices of any dhow are called; see names.
+var dhowDevice = regexp.MustCompile(`^dh[0-9a-f]{8}`)
+
+// Taken says in a sentence why a range cannot be one that the host reaches, and what
+// to do: the host routes it for somebody else. "": it does not.
+func (m *Linux) Taken(cidr netip.Prefix) string {
+	if whose := m.whose(cidr); whose != "" {
+		return routed(cidr, whose)
+	}
+	return ""
 }
 
 // routeLink finds a link address that no other router of this host has: the

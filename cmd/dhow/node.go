@@ -122,6 +122,7 @@ func (p *platform) runNode(ctx context.Context) error {
 		Credentials: credentials.NewStaticCredentialsProvider(p.identity.AccessKeyID, p.identity.SecretAccessKey, ""),
 		Observe:     p.metrics.step,
 		Registry:    p.pullFrom,
+		Meant:       p.meant,
 		Logs:        taskLogs{p.logstore},
 		ServeAPI:    func(l net.Listener) error { return p.http.Serve(l) },
 		HostAPI:     p.url,

@@ -126,7 +126,23 @@ func newPlatform(ctx context.Context, c *upCmd, log *slog.Logger) (_ *platform, 
 	if p.cidr, err = p.defaultCIDR(ctx); err != nil {
 		return nil, err
 	}
+	p.warnTaken()
 	return p, p.assemble(ctx)
+}
+
+// warnTaken says at the start what keeps tasks with addresses of the default VPC
+// from starting here.
+func (p *platform) warnTaken() {
+	if p.node == nil {
+		return
+	}
+	nw, ok := p.node.network.(interface{ Taken(netip.Prefix) string })
+	if !ok {
+		return
+	}
+	if why := nw.Taken(p.cidr); why != "" {
+		p.log.Warn("awsvpc tasks will fail on this node: " + why)
+	}
 }
 
 func (p *platform) openStore(ctx context.Context) (err error) {
