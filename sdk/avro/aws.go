@@ -152,7 +152,11 @@ func (p *Producer[T]) Detail(v *T) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := p.version.schema.EncodeJSON(v, twmb.TaggedUnions())
+	value, err := p.told(v)
+	if err != nil {
+		return nil, err
+	}
+	data, err := p.version.schema.EncodeJSON(value, twmb.TaggedUnions())
 	if err != nil {
 		return nil, invalid(p.version, err)
 	}

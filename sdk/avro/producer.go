@@ -124,21 +124,31 @@ func (p *Producer[T]) Append(dst []byte, v *T) ([]byte, error) {
 }
 
 func (p *Producer[T]) payload(dst []byte, v *T) ([]byte, error) {
-	var value any = v
-	if p.unions != nil && v != nil {
-		with, bad := p.unions.chosen(reflect.ValueOf(v), 0)
-		if bad != nil {
-			return dst, &Invalid{Schema: p.version.String(), Path: cmp.Or(strings.TrimPrefix(p.version.record+bad.path, "."), "the message"), Detail: bad.detail}
-		}
-		if with.IsValid() {
-			value = with.Interface()
-		}
+	value, err := p.told(v)
+	if err != nil {
+		return dst, err
 	}
 	out, err := p.version.schema.AppendEncode(dst, value)
 	if err != nil {
 		return dst, invalid(p.version, err)
 	}
 	return out, nil
+}
+
+// told is a value in which values of unions name their types where the Avro library
+// has to be told.
+func (p *Producer[T]) told(v *T) (any, error) {
+	if p.unions == nil || v == nil {
+		return v, nil
+	}
+	with, bad := p.unions.chosen(reflect.ValueOf(v), 0)
+	switch {
+	case bad != nil:
+		return nil, &Invalid{Schema: p.version.String(), Path: cmp.Or(strings.TrimPrefix(p.version.record+bad.path, "."), "the message"), Detail: bad.detail}
+	case with.IsValid():
+		return with.Interface(), nil
+	}
+	return v, nil
 }
 
 // Text is Encode for services that carry text alone: base64 of the message, and

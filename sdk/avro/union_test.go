@@ -201,6 +201,25 @@ func TestUnionsEmbedded(t *testing.T) {
 	}
 }
 
+// TestUnionsInEvents: details of events are JSON.
+func TestUnionsInEvents(t *testing.T) {
+	type event struct {
+		Is any `avro:"is"`
+	}
+	src := lockOf(t, &Version{Name: "shop/event", Version: "1.0.0", UUID: wire.UUID{1}, Definition: doubtful})
+	p := must(NewProducer[event](t.Context(), src, "shop/event"))
+	if got, err := p.Detail(&event{&Paid{"p"}}); err != nil || !strings.Contains(string(got), `{"is":{"shop.Paid":{"id":"p"}}}`) {
+		t.Errorf("%s, %v", got, err)
+	}
+	var invalid *Invalid
+	if got, err := p.Detail(&event{Bill{"p"}}); !errors.As(err, &invalid) || invalid.Path != "Event.is" {
+		t.Errorf("%s, %v", got, err)
+	}
+	if _, err := p.Encode(nil); err == nil {
+		t.Error("nothing was written")
+	}
+}
+
 // TestUnionsElsewhere: schemas without such unions are not looked at.
 func TestUnionsElsewhere(t *testing.T) {
 	for _, s := range []string{twelve, `["null","string","long","boolean",{"type":"array","items":"int"},{"type":"record","name":"R","fields":[{"name":"r","type":["null","R"]}]}]`, `["int","long"]`, `"int"`, `["null",{"type":"long","logicalType":"timestamp-millis"}]`} {
