@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -29,8 +27,6 @@ func loadSchema(ctx context.Context, said string) (l loaded, err error) {
 	if _, err := os.Stat(file); err == nil {
 		f, err := loadFile(file, name)
 		return loaded{f.Schema, filepath.Base(said), f.Text}, err
-	} else if folder.IsSchema(file) && errors.Is(err, fs.ErrNotExist) {
-		return l, fmt.Errorf("there is no file %s", file)
 	} else if folder.IsSchema(file) {
 		return l, err
 	}

@@ -136,9 +136,6 @@ func TestUnions(t *testing.T) {
 
 // TestUnionsBelow: wherever a union is, and its Go type has room for it or not.
 func TestUnionsBelow(t *testing.T) {
-	type base struct {
-		Is any `avro:"is"`
-	}
 	type node struct {
 		Is    any               `avro:"is"`
 		Next  *node             `avro:"next"`
