@@ -287,6 +287,12 @@ func (c *committer) syncWritten() {
 	c.unsynced, c.timed = nil, false
 	c.smu.Unlock()
 	err := c.j.sync(upto)
+	if errors.Is(err, journal.ErrUnknown) { // once there is room they are synced
+		c.smu.Lock()
+		c.timed = true
+		c.timer.Reset(syncDelay)
+		c.smu.Unlock()
+	}
 	for _, ch := range group {
 		ch.done <- err
 	}

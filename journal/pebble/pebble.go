@@ -242,11 +242,38 @@ func (j *Journal) forget(last uint64) {
 	}
 }
 
+// errStuck says that there is no room for what was replayed.
+var errStuck = errors.New("the disk is full, and what the last process wrote is still to be filed")
+
+// awaitSettled waits until the syncs count, but not until there is room: the
+// error is errStuck then, that of ctx, or nil also where the journal is down.
+func (j *Journal) awaitSettled(ctx context.Context) error {
+	tick := time.NewTicker(retryEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-j.settled:
+			return nil
+		case <-j.down:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+			if j.disk.blocked.Load() > 0 {
+				return errStuck
+			}
+		}
+	}
+}
+
 // sync syncs the write-ahead log up to a frame.
 func (j *Journal) sync(upto uint64) error {
 	select {
 	case <-j.settled:
-	case <-j.down:
+	default:
+		if err := j.awaitSettled(context.Background()); err != nil {
+			return fmt.Errorf("%w: %w", journal.ErrUnknown, err)
+		}
 	}
 	if j.disk.dead() {
 		return j.over()

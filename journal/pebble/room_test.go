@@ -1,8 +1,11 @@
 package pebble_test
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -60,5 +63,50 @@ func TestMakesRoom(t *testing.T) {
 	}
 	if got, err := l.Get(t.Context(), last); err != nil || string(got[0].Data) != "deleted" {
 		t.Errorf("after a kill: %v, %v", got, err)
+	}
+}
+
+// TestFullAtStart has the disk fill up before what the last process wrote is in
+// the database's files: calls are answered, and go on when there is room.
+func TestFullAtStart(t *testing.T) {
+	fs := faultfs.New(1)
+	l := openLog(t, openFaulty(t, fs), "log")
+	first, err := l.Append(t.Context(), journal.Synced, []byte("before"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fs = fs.Kill()
+	fs.Inject(func(op faultfs.Op) error {
+		if strings.HasSuffix(op.Path, ".sst") && (op.Kind == faultfs.Create || op.Kind == faultfs.Write) {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	j := openFaulty(t, fs)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for range 3 {
+		if _, err := j.Open(ctx, "log", 2); ctx.Err() != nil || !errors.Is(err, journal.ErrUnknown) && !errors.Is(err, journal.ErrFull) {
+			t.Fatalf("on a full disk: %v, %v", err, ctx.Err())
+		}
+	}
+	fs.Inject(nil)
+	for l = nil; l == nil && ctx.Err() == nil; time.Sleep(time.Millisecond) { // until the flush has seen the room
+		l, err = j.Open(ctx, "log", 3)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := l.Append(ctx, journal.Synced, []byte("after"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fs = fs.PowerLoss()
+	if l, err = openFaulty(t, fs).Open(ctx, "log", 4); err != nil {
+		t.Fatal(err)
+	}
+	got, err := l.Get(ctx, first, last)
+	if err != nil || len(got) != 2 || string(got[0].Data) != "before" || string(got[1].Data) != "after" {
+		t.Errorf("after a power loss: %v, %v", got, err)
 	}
 }

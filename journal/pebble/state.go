@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -133,14 +134,15 @@ func (j *Journal) waitReserved(ctx context.Context, id uint64) error {
 	if !j.unsettled[id] {
 		return nil
 	}
-	select {
-	case <-j.settled:
-		return nil
-	case <-j.down:
+	switch err := j.awaitSettled(ctx); {
+	case errors.Is(err, errStuck):
+		return fmt.Errorf("%w: %w", journal.ErrFull, err)
+	case err != nil:
+		return err
+	case j.disk.dead():
 		return j.ended()
-	case <-ctx.Done():
-		return ctx.Err()
 	}
+	return nil
 }
 
 // Open implements journal.Journal.
