@@ -299,11 +299,13 @@ func (e *Engine) tendArchive(ctx context.Context, a Archive, now time.Time) erro
 			return err
 		}
 	}
+	l.appends.Lock() // what is below Next is counted then, unless it is not known
 	l.mu.Lock()
 	l.size.Newest = l.newest.from
-	size, saved := l.size, l.saved
+	size, saved, unknown := l.size, l.saved, l.unknown
 	l.mu.Unlock()
-	if size == saved {
+	l.appends.Unlock()
+	if unknown || size == saved {
 		return nil
 	}
 	if err := e.cfg.DB.Update(ctx, func(tx *store.Tx) error { return ArchiveSizes.Put(tx, size) }); err != nil {
