@@ -20,7 +20,7 @@ type ArchiveSize struct {
 	Events int64
 	Bytes  int64
 	Next   journal.Seq // what is from here on is not counted
-	Newest journal.Seq // of the oldest record that the next start has to know again
+	Newest journal.Seq // what is from here on, a few thousand records, the next start has to know again
 }
 
 // ArchiveSizes is the table of archives' sizes.
@@ -39,24 +39,24 @@ type archiveLogs struct {
 // archiveLog is an archive's events.
 type archiveLog struct {
 	journal.Log
-	mu     sync.Mutex
-	size   ArchiveSize
-	saved  ArchiveSize
-	newest newest
+	appends sync.RWMutex // shared by appends; held in whole to read what they left
+
+	mu      sync.Mutex
+	size    ArchiveSize
+	saved   ArchiveSize
+	newest  newest
+	unknown bool // nobody knows whether an append was written
 }
 
-// newest are an archive's newest records by their hashes: a delivery that comes
-// again, for its process died before it was noted as done, or for an append had
-// no answer, is of an event that is there.
+// newest are an archive's newest records by their hashes, which hold the events'
+// ids: a delivery that comes again, for its process died before it was noted as
+// done, or for an append had no answer, is of an event that is there.
 type newest struct {
 	known map[[16]byte]bool
-	ring  []newestRecord // in their order, from at on
+	ring  [][16]byte // in their order, from at on
+	seqs  []journal.Seq
 	at    int
-}
-
-type newestRecord struct {
-	hash [16]byte
-	seq  journal.Seq
+	from  journal.Seq // from here on there is no record, of those counted, that is not known
 }
 
 // newestEvents is more than are under way to an archive, or done and not noted
@@ -71,20 +71,13 @@ func hashOf(data []byte) [16]byte {
 func (n *newest) add(hash [16]byte, seq journal.Seq) {
 	n.known[hash] = true
 	if len(n.ring) < newestEvents {
-		n.ring = append(n.ring, newestRecord{hash, seq})
+		n.ring, n.seqs = append(n.ring, hash), append(n.seqs, seq)
 		return
 	}
-	delete(n.known, n.ring[n.at].hash)
-	n.ring[n.at] = newestRecord{hash, seq}
+	delete(n.known, n.ring[n.at])
+	n.from = max(n.from, n.seqs[n.at]+1)
+	n.ring[n.at], n.seqs[n.at] = hash, seq
 	n.at = (n.at + 1) % len(n.ring)
-}
-
-// first is where to read from to know them again.
-func (n *newest) first() journal.Seq {
-	if len(n.ring) < newestEvents {
-		return 0
-	}
-	return n.ring[n.at].seq
 }
 
 func (a *archiveLogs) begin(j journal.Journal, term int64) {
@@ -121,7 +114,8 @@ func (a *archiveLogs) get(ctx context.Context, db *store.DB, id string) (*archiv
 		return nil
 	})
 	l.saved = l.size
-	for r, err := range log.Read(ctx, min(l.saved.Newest, l.saved.Next)) {
+	l.newest.from = l.size.newest()
+	for r, err := range log.Read(ctx, l.newest.from) {
 		if err != nil {
 			return nil, err
 		}
@@ -134,11 +128,13 @@ func (a *archiveLogs) get(ctx context.Context, db *store.DB, id string) (*archiv
 	return l, nil
 }
 
-// forget has an archive read anew, of which it is not known what was written.
-func (a *archiveLogs) forget(id string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.open, id)
+// newest is where to read from to know the newest records. Sizes that were written
+// before these were known do not say; an archive is not read in whole for that.
+func (s *ArchiveSize) newest() journal.Seq {
+	if s.Newest > 0 || s.Events <= newestEvents {
+		return s.Newest
+	}
+	return s.Next - newestEvents // records of an archive are one behind the other, or nearly
 }
 
 func (s *ArchiveSize) add(r journal.Record) {
@@ -161,12 +157,16 @@ func (e *Engine) archiveEvent(ctx context.Context, lane string, ingested time.Ti
 		return err
 	}
 	data := envelope{ingested: ingested, event: event}.encode()
-	return l.put(ctx, data, func() { e.archives.forget(a.ID) })
+	return l.put(ctx, data)
 }
 
-// put appends an event, unless it is there; unknown is called when nobody knows
-// whether it is.
-func (l *archiveLog) put(ctx context.Context, data []byte, unknown func()) error {
+// put appends an event, unless it is there.
+func (l *archiveLog) put(ctx context.Context, data []byte) error {
+	if err := l.catchUp(ctx); err != nil {
+		return err
+	}
+	l.appends.RLock()
+	defer l.appends.RUnlock()
 	hash := hashOf(data)
 	l.mu.Lock()
 	known := l.newest.known[hash]
@@ -175,16 +175,42 @@ func (l *archiveLog) put(ctx context.Context, data []byte, unknown func()) error
 		return nil
 	}
 	seq, err := l.Append(context.WithoutCancel(ctx), journal.Synced, data)
-	if err != nil {
-		if !errors.Is(err, journal.ErrFull) {
-			unknown()
-		}
-		return err
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err != nil {
+		l.unknown = l.unknown || !errors.Is(err, journal.ErrFull)
+		return err
+	}
 	l.size.add(journal.Record{Seq: seq, Data: data})
 	l.newest.add(hash, seq)
+	return nil
+}
+
+// catchUp counts what was written and nobody knew.
+func (l *archiveLog) catchUp(ctx context.Context) error {
+	l.mu.Lock()
+	unknown := l.unknown
+	l.mu.Unlock()
+	if !unknown {
+		return nil
+	}
+	l.appends.Lock()
+	defer l.appends.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.unknown {
+		return nil
+	}
+	for r, err := range l.Read(ctx, l.newest.from) {
+		if err != nil {
+			return err
+		}
+		if hash := hashOf(r.Data); !l.newest.known[hash] {
+			l.size.add(r)
+			l.newest.add(hash, r.Seq)
+		}
+	}
+	l.unknown = false
 	return nil
 }
 
@@ -195,6 +221,9 @@ func (e *Engine) SizeOf(ctx context.Context, a Archive) (ArchiveSize, error) {
 	}
 	l, err := e.archives.get(ctx, e.cfg.DB, a.ID)
 	if err != nil {
+		return ArchiveSize{}, err
+	}
+	if err := l.catchUp(ctx); err != nil {
 		return ArchiveSize{}, err
 	}
 	l.mu.Lock()
@@ -262,20 +291,30 @@ func (e *Engine) tendArchive(ctx context.Context, a Archive, now time.Time) erro
 	if err != nil {
 		return err
 	}
+	if err := l.catchUp(ctx); err != nil { // what is trimmed is counted
+		return err
+	}
 	if a.Days > 0 {
 		if err := l.trim(ctx, now.AddDate(0, 0, -int(a.Days))); err != nil {
 			return err
 		}
 	}
+	l.appends.Lock() // what is below Next is counted then, unless it is not known
 	l.mu.Lock()
-	l.size.Newest = l.newest.first()
-	size, saved := l.size, l.saved
-	l.saved = size
+	l.size.Newest = l.newest.from
+	size, saved, unknown := l.size, l.saved, l.unknown
 	l.mu.Unlock()
-	if size == saved {
+	l.appends.Unlock()
+	if unknown || size == saved {
 		return nil
 	}
-	return e.cfg.DB.Update(ctx, func(tx *store.Tx) error { return ArchiveSizes.Put(tx, size) })
+	if err := e.cfg.DB.Update(ctx, func(tx *store.Tx) error { return ArchiveSizes.Put(tx, size) }); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.saved = size
+	return nil
 }
 
 // trim drops what was taken before a time.

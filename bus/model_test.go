@@ -349,6 +349,10 @@ func (m *model) check() {
 	if err != nil {
 		m.t.Fatal(err)
 	}
+	size, err := m.e.SizeOf(context.Background(), m.archive)
+	if err != nil || size.Events != int64(len(held)) {
+		m.t.Errorf("the archive counts %d events of %d, %v", size.Events, len(held), err)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for id, ok := range m.acked {

@@ -25,8 +25,11 @@ const (
 // events that were taken after it: it is tried for a day.
 const lateBy = 25 * time.Hour
 
-// errCancelled ends a replay.
-var errCancelled = errors.New("bus: the replay is cancelled")
+// errCancelled ends a replay; errOver says that it has ended, or is gone.
+var (
+	errCancelled = errors.New("bus: the replay is cancelled")
+	errOver      = errors.New("bus: the replay is over")
+)
 
 // runReplays runs the replays that are active, side by side.
 func (e *Engine) runReplays(ctx context.Context) {
@@ -78,7 +81,7 @@ func (e *Engine) replay(ctx context.Context, r Replay) {
 		}
 		err = e.replayEvents(ctx, r)
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, errOver) {
 		return
 	}
 	update := e.updateReplay(ctx, r, func(now *Replay) {
@@ -92,7 +95,7 @@ func (e *Engine) replay(ctx context.Context, r Replay) {
 			now.State, now.Reason = types.ReplayStateFailed, err.Error()
 		}
 	})
-	if update != nil && ctx.Err() == nil {
+	if update != nil && !errors.Is(update, errOver) && ctx.Err() == nil {
 		e.log.Warn("cannot note the end of a replay, it is run again", "replay", r.ARN(), "err", update)
 	}
 }
@@ -101,7 +104,7 @@ func (e *Engine) replay(ctx context.Context, r Replay) {
 // journal that does not answer. That the archive is gone, or cannot be read,
 // lasts.
 func (e *Engine) passes(r Replay, err error) bool {
-	if errors.Is(err, errCancelled) || errors.Is(err, errEnvelope) {
+	if errors.Is(err, errCancelled) || errors.Is(err, errOver) || errors.Is(err, errEnvelope) {
 		return false
 	}
 	var a Archive
@@ -113,8 +116,8 @@ func (e *Engine) passes(r Replay, err error) bool {
 func (e *Engine) updateReplay(ctx context.Context, r Replay, f func(*Replay)) error {
 	return e.cfg.DB.Update(ctx, func(tx *store.Tx) error {
 		now, ok := Replays.Get(tx, r.Key())
-		if !ok {
-			return errCancelled
+		if !ok || !now.Active() || !now.StartedAt.Equal(r.StartedAt) {
+			return errOver
 		}
 		f(&now)
 		return Replays.Put(tx, now)
@@ -151,7 +154,7 @@ func (e *Engine) replayEvents(ctx context.Context, r Replay) error {
 		if err := e.marked(ctx, r); err != nil {
 			return err
 		}
-		err := errCancelled // where it is gone
+		err := errCancelled
 		e.cfg.DB.View(func(rd store.Reader) error {
 			if now, ok := Replays.Get(rd, r.Key()); ok && now.State != types.ReplayStateCancelling {
 				err = nil

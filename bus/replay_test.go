@@ -145,3 +145,27 @@ func TestReplayCutShort(t *testing.T) {
 		t.Errorf("%d events came of %d", len(got), 3*replayBatch)
 	}
 }
+
+// TestReplayIsOver has a replay that was found active begin after it was
+// cancelled: it stays as it is, and nothing of it comes.
+func TestReplayIsOver(t *testing.T) {
+	db, j, r := storetest.Open(t), mem.New(), newReceiver()
+	a := archived(t, db, j, 1000, 1001)
+	put(t, db, Rules, rule("r"))
+	p := Replay{Scope: here, Name: "p", Archive: "a", ArchiveID: a.ID, Bus: DefaultName, State: types.ReplayStateCancelled, StartedAt: time.Now(), EndedAt: time.Now(), From: time.Unix(1000, 0), To: time.Unix(1010, 0)}
+	put(t, db, Replays, p)
+	e, stop := start(t, db, j, r)
+	defer stop()
+	if _, err := e.delivery(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	found := p
+	found.State = types.ReplayStateRunning
+	e.replay(t.Context(), found)
+	if now := ended(t, db); now.State != types.ReplayStateCancelled || !now.EndedAt.Equal(p.EndedAt) {
+		t.Errorf("the replay is %s, ended at %v", now.State, now.EndedAt)
+	}
+	if s := e.Stats(); s.Events != 0 {
+		t.Errorf("%d events were put", s.Events)
+	}
+}

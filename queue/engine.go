@@ -161,6 +161,10 @@ func (e *Engine) warmUp(ctx context.Context) {
 		}
 		return nil
 	})
+	e.openAll(ctx, all)
+}
+
+func (e *Engine) openAll(ctx context.Context, all []Definition) {
 	slots := make(chan struct{}, 2)
 	var work sync.WaitGroup
 	for _, d := range all {
@@ -171,7 +175,8 @@ func (e *Engine) warmUp(ctx context.Context) {
 		work.Go(func() {
 			defer func() { <-slots }()
 			if _, err := (&Queue{Definition: d, e: e}).open(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ErrNoQueue) {
-				e.log.Error("a queue cannot be opened", "queue", d.ARN(), "err", err)
+				e.log.Error("a queue cannot be opened, will retry", "queue", d.ARN(), "err", err)
+				e.lost.add(d.ID)
 			}
 		})
 	}

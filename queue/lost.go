@@ -37,32 +37,52 @@ func (l *lost) take() (ids []string) {
 	return ids
 }
 
-// reopenEvery is how often a queue that was given up is tried to be loaded.
-const reopenEvery = time.Second
+// How long it takes until queues that were given up, and cannot be loaded or are
+// given up again, are tried anew: twice as long each time.
+const (
+	reopenFirst = time.Second
+	reopenMost  = 30 * time.Second
+)
 
-// reopen loads queues that were given up, until ctx ends.
+// reopen loads queues that were given up, one after the other, until ctx ends.
 func (e *Engine) reopen(ctx context.Context) {
+	wait := reopenFirst
 	for {
+		idle := time.Now()
 		select {
 		case <-ctx.Done():
 			return
 		case <-e.lost.added:
 		}
-		for _, id := range e.lost.take() {
-			q, err := e.byID(id)
-			if err == nil {
-				_, err = q.open(ctx)
-			}
-			if err == nil || errors.Is(err, ErrNoQueue) || ctx.Err() != nil {
-				continue
-			}
-			e.log.Warn("a queue that met an error cannot be opened, will retry", "queue", q.ARN(), "err", err)
-			e.lost.add(id)
+		if time.Since(idle) >= reopenFirst {
+			wait = reopenFirst
 		}
+		e.reopenAll(ctx)
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(reopenEvery):
+		case <-time.After(wait):
 		}
+		wait = min(2*wait, reopenMost)
+	}
+}
+
+// reopenAll tries each queue that was given up once.
+func (e *Engine) reopenAll(ctx context.Context) {
+	failed := 0
+	var last error
+	for _, id := range e.lost.take() {
+		q, err := e.byID(id)
+		if err == nil {
+			_, err = q.open(ctx)
+		}
+		if err == nil || errors.Is(err, ErrNoQueue) {
+			continue
+		}
+		failed, last = failed+1, err
+		e.lost.add(id)
+	}
+	if failed > 0 && ctx.Err() == nil {
+		e.log.Warn("queues that met an error cannot be opened, will retry", "queues", failed, "err", last)
 	}
 }

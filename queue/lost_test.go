@@ -1,13 +1,18 @@
 package queue
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/dhowhq/dhow/journal"
 	"github.com/dhowhq/dhow/journal/journaltest"
 )
 
@@ -53,6 +58,69 @@ func TestGivenUpGoesOn(t *testing.T) {
 			t.Errorf("dead are %+v, %v", c, err)
 		}
 	})
+}
+
+// shut is a journal whose logs cannot be opened for a while.
+type shut struct {
+	journal.Journal
+	is    atomic.Bool
+	tries atomic.Int64
+}
+
+func (j *shut) Open(ctx context.Context, name string, term int64) (journal.Log, error) {
+	if j.is.Load() {
+		j.tries.Add(1)
+		return nil, journal.ErrFull
+	}
+	return j.Journal.Open(ctx, name, term)
+}
+
+// TestGivenUpForAnHour has many queues given up, or not opened at the start, that
+// cannot be opened for an hour: each is tried twice a minute, with one line in the
+// log for all, and they are there again soon after.
+func TestGivenUpForAnHour(t *testing.T) {
+	for _, atStart := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			const queues = 100
+			rows := fixedRows{}
+			var all []Definition
+			for i := range queues {
+				d := define(fmt.Sprint("q", i), Defaults())
+				rows[d.Name], all = d, append(all, *d)
+			}
+			b := newBench(rows)
+			defer b.kill()
+			var lines bytes.Buffer
+			j := &shut{Journal: b.journal}
+			b.e = New(Config{Journal: j, Log: slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+			b.e.rows = b.rows
+			b.term++
+			b.e.reign(b.term)
+			j.is.Store(atStart)
+			b.e.openAll(t.Context(), all)
+			lines.Reset() // each queue's name, once
+			j.is.Store(true)
+			for _, s := range b.e.open() {
+				s.close(errors.New("given up"))
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			var work sync.WaitGroup
+			work.Go(func() { b.e.reopen(ctx) })
+			time.Sleep(time.Hour)
+			const passes = 3600/30 + 6
+			if n, told := j.tries.Load(), bytes.Count(lines.Bytes(), []byte("\n")); n > (passes+1)*queues || told > passes {
+				t.Errorf("%d tries in an hour, with %d lines in the log", n, told)
+			}
+			j.is.Store(false)
+			time.Sleep(reopenMost)
+			synctest.Wait()
+			if n := len(b.e.open()); n != queues {
+				t.Errorf("%d queues are open", n)
+			}
+			cancel()
+			work.Wait()
+		})
+	}
 }
 
 // TestResumeEnds has a move that cannot go on tried each second, until its state

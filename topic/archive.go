@@ -209,12 +209,6 @@ func (e *Engine) replay(ctx context.Context, r *reign, s Subscription) {
 	}
 }
 
-// replaysAhead is how many messages of a replay wait for their delivery at most.
-const replaysAhead = 1000
-
-// savedEvery is after how many messages a replay notes where it is.
-const savedEvery = 500
-
 // replayOnce goes on with a replay: from where its row says, or, after an error,
 // from where s says.
 func (e *Engine) replayOnce(ctx context.Context, r *reign, s *Subscription) error {
@@ -224,6 +218,9 @@ func (e *Engine) replayOnce(ctx context.Context, r *reign, s *Subscription) erro
 	}
 	f, err := e.fifo(ctx, r, t.ID)
 	if err != nil {
+		return err
+	}
+	if err := r.marked(ctx, s); err != nil {
 		return err
 	}
 	var now Subscription
@@ -251,49 +248,46 @@ func (e *Engine) replayOnce(ctx context.Context, r *reign, s *Subscription) erro
 
 // replayFrom delivers what the archive holds from s.Replay.Next on.
 func (e *Engine) replayFrom(ctx context.Context, r *reign, t *Topic, f *fifo, s *Subscription) error {
-	n := 0
-	for rec, err := range f.archive.Read(ctx, journal.Seq(s.Replay.Next)) {
+	var batch []delivery.Item
+	size, next := 0, s.Replay.Next
+	for rec, err := range f.archive.Read(ctx, journal.Seq(next)) {
 		if err != nil {
 			return err
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		at, err := archivedAt(rec.Data)
-		if err == nil && !at.Before(s.Replay.From) && (s.Replay.To.IsZero() || !at.After(s.Replay.To)) {
-			err = e.replayRecord(ctx, r, t, s, rec.Data[8:])
-		}
+		body, err := replayed(t, s, rec.Data)
 		if err != nil {
 			return err
 		}
-		s.Replay.Next = uint64(rec.Seq) + 1
-		if n++; n%savedEvery == 0 {
-			if err := e.saveReplay(ctx, s, ReplayRunning); err != nil {
-				return err
+		if body != nil {
+			if size += len(body); len(batch) == replayBatch || len(batch) > 0 && size > replayBatchBytes {
+				if err := r.putMarked(ctx, s, batch, next); err != nil {
+					return err
+				}
+				batch, size = nil, len(body)
 			}
+			batch = append(batch, delivery.Item{Lanes: []string{s.ARN()}, Body: body})
 		}
+		next = uint64(rec.Seq) + 1
 	}
-	return nil
+	return r.putMarked(ctx, s, batch, next)
 }
 
-func (e *Engine) replayRecord(ctx context.Context, r *reign, t *Topic, s *Subscription, data []byte) error {
-	m, err := decode(data, t.Key)
+// replayed is what a subscription gets of a record of the archive, nil for
+// nothing.
+func replayed(t *Topic, s *Subscription, data []byte) ([]byte, error) {
+	at, err := archivedAt(data)
+	if err != nil || at.Before(s.Replay.From) || !s.Replay.To.IsZero() && at.After(s.Replay.To) {
+		return nil, err
+	}
+	m, err := decode(data[8:], t.Key)
 	if err != nil || !s.passes(&m) {
-		return err
+		return nil, err
 	}
 	m.Replay = s.Replay.ID
-	body, err := encode(&m, t.seal())
-	if err != nil {
-		return err
-	}
-	for r.deliver.Waiting(s.ARN()) >= replaysAhead {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-	return r.deliver.Enqueue(ctx, delivery.Item{Lanes: []string{s.ARN()}, Body: body})
+	return encode(&m, t.seal())
 }
 
 // replayDedup is the MessageDeduplicationId of a message that comes again: a

@@ -79,6 +79,7 @@ func (e *Engine) items(items []delivery.Item, t *Topic, m *Message) ([]delivery.
 // The lanes that are no subscription's ARN.
 const (
 	confirmLane = "confirm:" // and a subscription's ARN
+	replayLane  = "replay:"  // and the ARN of a subscription that replays
 	phoneLane   = "phone:"   // and ACCOUNT/REGION/NUMBER
 )
 

@@ -24,6 +24,9 @@ func (e *Engine) policy(lane string) (delivery.Policy, bool) {
 		}
 		return outside.policy(7 * time.Hour), ok
 	}
+	if sub, ok := strings.CutPrefix(lane, replayLane); ok {
+		return markPolicy, e.replays(sub)
+	}
 	if strings.HasPrefix(lane, phoneLane) || IsEndpoint(lane) {
 		return outside.policy(7 * time.Hour), true
 	}
@@ -36,11 +39,7 @@ func (e *Engine) policy(lane string) (delivery.Policy, bool) {
 
 // awaited returns a subscription that waits for a confirmation.
 func (e *Engine) awaited(subscriptionARN string) (s Subscription, ok bool) {
-	scope, name, id, ok := ParseARN(subscriptionARN)
-	if !ok {
-		return s, false
-	}
-	e.cfg.DB.View(func(r store.Reader) error { s, ok = Subscriptions.Get(r, scope.Key(name, id)); return nil })
+	e.cfg.DB.View(func(r store.Reader) error { s, ok = findSubscription(r, subscriptionARN); return nil })
 	return s, ok && (s.Pending || s.Cancelled)
 }
 
@@ -48,6 +47,9 @@ func (e *Engine) awaited(subscriptionARN string) (s Subscription, ok bool) {
 func (e *Engine) send(ctx context.Context, r *reign, d delivery.Message) error {
 	if sub, ok := strings.CutPrefix(d.Lane, confirmLane); ok {
 		return e.sendConfirmation(ctx, r, sub, d)
+	}
+	if sub, ok := strings.CutPrefix(d.Lane, replayLane); ok {
+		return e.sendMark(ctx, sub, d)
 	}
 	if s, ok := strings.CutPrefix(d.Lane, phoneLane); ok {
 		return e.sendPhone(ctx, r, s, d)

@@ -1,6 +1,7 @@
 package sqs
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,6 +58,42 @@ func TestBoto3(t *testing.T) {
 	cmd.Env = clean(f)
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "done") {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// TestFullDisk has sends meet a full disk: in both protocols they are refused as
+// what SDKs try again, and boto3 does.
+func TestFullDisk(t *testing.T) {
+	f := newFixture(t)
+	for _, query := range []bool{false, true} {
+		c := &client{f: f, query: query}
+		q := c.must("CreateQueue", object{"QueueName": "q"})["QueueUrl"]
+		c.must("SendMessage", object{"QueueUrl": q, "MessageBody": "a"}) // and the queue is loaded
+		for op, in := range map[string]object{"SendMessage": {"MessageBody": "b"}, "SendMessageBatch": {"Entries": []any{object{"Id": "1", "MessageBody": "c"}}}} {
+			in["QueueUrl"] = q
+			f.faults.Refuse(0, 1)
+			out := c.call(op, in)
+			e, _ := out["Error"].(object)
+			if status := out["ResponseMetadata"].(object)["HTTPStatusCode"]; status != 503.0 || e["Code"] != "ServiceUnavailable" || e["Type"] != "Receiver" || !strings.Contains(fmt.Sprint(e["Message"]), "full") {
+				t.Errorf("%s, query %v: %v", op, query, out)
+			}
+			f.faults.Heal()
+		}
+	}
+	if err := exec.Command("python3", "-c", "import boto3").Run(); err != nil {
+		sdktest.Missing(t, "python3 has no boto3")
+	}
+	for _, mode := range []string{"legacy", "standard"} {
+		f.faults.Refuse(0, 1)
+		cmd := exec.Command("python3", "-c", `
+import sys, boto3
+from botocore.config import Config
+sqs = boto3.client("sqs", endpoint_url=sys.argv[1], region_name="eu-west-1", config=Config(retries={"mode": sys.argv[2]}))
+print("retries:", sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName="q")["QueueUrl"], MessageBody="d")["ResponseMetadata"]["RetryAttempts"])`, f.url, mode)
+		cmd.Env = append(clean(f), "AWS_MAX_ATTEMPTS=3")
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "retries: 1") {
+			t.Errorf("%s: %v: %s", mode, err, out)
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/dhowhq/dhow/internal/awsapi"
+	"github.com/dhowhq/dhow/journal/journaltest"
 	"github.com/dhowhq/dhow/journal/mem"
 	"github.com/dhowhq/dhow/queue"
 	"github.com/dhowhq/dhow/store"
@@ -28,6 +29,7 @@ type fixture struct {
 	t      testing.TB
 	url    string
 	engine *queue.Engine
+	faults *journaltest.Faults
 	said   map[string]bool // errors that were answered: code, status, sentence
 }
 
@@ -37,7 +39,8 @@ func newFixture(t testing.TB) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := queue.New(queue.Config{DB: db, Journal: mem.New(), Log: slog.New(slog.DiscardHandler)})
+	var faults journaltest.Faults
+	e := queue.New(queue.Config{DB: db, Journal: faults.Over(mem.New()), Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -58,7 +61,7 @@ func newFixture(t testing.TB) *fixture {
 		<-ended
 		db.Close()
 	})
-	return &fixture{t: t, url: s.URL, engine: e, said: map[string]bool{}}
+	return &fixture{t: t, url: s.URL, engine: e, faults: &faults, said: map[string]bool{}}
 }
 
 // object is a message of the API as botocore shows it.
