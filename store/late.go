@@ -13,8 +13,10 @@ import (
 
 // Late says that Open need not wait for the table, which may have very many
 // rows: an embedded etcd's are read after it, and whoever uses the table first
-// waits. If they cannot be read the store fails; see DB.Failed. Call it where the
-// table is declared.
+// waits. If they cannot be read the store fails; see DB.Failed. Until the process
+// ends nobody is told that there are no rows: an Update that uses the table returns
+// why they cannot be read, and a View panics with it. Call it where the table is
+// declared.
 func (t *Table[T]) Late() *Table[T] {
 	t.def.late = true
 	return t
@@ -26,15 +28,37 @@ func (t *Table[T]) Late() *Table[T] {
 type late struct {
 	over atomic.Bool
 	done chan struct{}
+	err  error // why the rows are not there; set before it is over
 }
 
 func (l *late) wait() {
 	if !l.over.Load() {
 		<-l.done
 	}
+	if l.err != nil {
+		panic(unread{l.err})
+	}
 }
 
-func (l *late) end() {
+// unread is what the use of a table panics with whose rows could not be read.
+type unread struct{ error }
+
+// call runs the function of an Update.
+func (tx *Tx) call(f func(tx *Tx) error) (err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case unread:
+			err = r.error
+		default:
+			panic(r)
+		}
+	}()
+	return f(tx)
+}
+
+func (l *late) end(err error) {
+	l.err = err
 	l.over.Store(true)
 	close(l.done)
 }
@@ -54,10 +78,14 @@ func (db *DB) late(old *state) (defs []*def) {
 // readLate reads the tables that the load of s has left.
 func (db *DB) readLate(s *state) {
 	for _, d := range db.late(nil) {
-		if err := db.readTable(s, d); err != nil && db.ctx.Err() == nil {
+		err := db.readTable(s, d)
+		switch {
+		case db.alive.Err() == nil && db.ctx.Err() != nil:
+			err = nil // it is being closed, and nobody reads any more
+		case err != nil:
 			db.end(err)
 		}
-		s.tables[d.id].late.end()
+		s.tables[d.id].late.end(err)
 	}
 }
 

@@ -64,7 +64,7 @@ func TestLate(t *testing.T) {
 }
 
 // TestLateFails opens a store with a late row that does not decode: the store
-// fails, and nobody waits for ever.
+// fails, and nobody waits for ever, or is told that there are no rows.
 func TestLateFails(t *testing.T) {
 	c := store.Config{Dir: t.TempDir(), UnsafeNoSync: true}
 	db := open(t, c)
@@ -76,7 +76,23 @@ func TestLateFails(t *testing.T) {
 	if err := <-db.Failed(); !strings.Contains(err.Error(), `table test.barges: row "a" does not decode: it is sunk`) {
 		t.Errorf("the store failed of %v", err)
 	}
-	db.View(func(r store.Reader) error { barges.Len(r); return nil })
+	read := func(f func(r store.Reader)) (refused any) {
+		defer func() { refused = recover() }()
+		db.View(func(r store.Reader) error { f(r); return nil })
+		return nil
+	}
+	for name, refused := range map[string]any{
+		"Len":  read(func(r store.Reader) { barges.Len(r) }),
+		"Get":  read(func(r store.Reader) { barges.Get(r, "a") }),
+		"List": read(func(r store.Reader) { barges.List(r, "")(func(barge) bool { return true }) }),
+	} {
+		if err, ok := refused.(error); !ok || !strings.Contains(err.Error(), "it is sunk") {
+			t.Errorf("%s: %v", name, refused)
+		}
+	}
+	if err := db.Update(t.Context(), func(tx *store.Tx) error { barges.Get(tx, "a"); return nil }); err == nil || !strings.Contains(err.Error(), "it is sunk") {
+		t.Errorf("an update that only reads: %v", err)
+	}
 	if err := db.Update(t.Context(), func(tx *store.Tx) error { return ships.Put(tx, ship{Name: "s"}) }); err == nil {
 		t.Error("a store that has failed takes rows")
 	}

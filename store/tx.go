@@ -120,7 +120,7 @@ func (db *DB) run(f func(tx *Tx) error, tx *Tx, mark **batch, alone bool) (*pend
 		defer db.queue.turn.Unlock()
 		tx.base, *mark = db.queue.snapshot()
 	}
-	err := f(tx)
+	err := tx.call(f)
 	tx.done = true
 	if err != nil || len(tx.writes) == 0 {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/big"
 	"reflect"
 	"slices"
@@ -175,6 +176,9 @@ func (r *route) ofUnion(v reflect.Value, depth int) (out reflect.Value, bad *unc
 		}
 		in = in.Elem()
 	}
+	if (in.Kind() == reflect.Slice || in.Kind() == reflect.Map) && in.IsNil() && r.called("null") != nil {
+		return out, nil // the library writes null
+	}
 	b, inner, bad := r.said(in)
 	said := b != nil
 	if !said && bad == nil {
@@ -197,6 +201,8 @@ func (r *route) ofUnion(v reflect.Value, depth int) (out reflect.Value, bad *unc
 			return out, nil
 		}
 		with = inner
+	case !said && r.writes(with) == b: // its place may have no room for a name
+		return with, nil
 	}
 	return reflect.ValueOf(map[string]any{b.name: with.Interface()}), nil
 }
@@ -213,10 +219,27 @@ func (r *route) said(v reflect.Value) (b *branch, inner reflect.Value, bad *uncl
 	}
 	if r.schema != nil {
 		if err := b.fits(it.Value()); err != nil {
+			if r.whole(v) {
+				return nil, v, nil
+			}
 			return nil, v, &unclear{detail: fmt.Sprintf("it is said to be %s, which it does not fit: %s", b.name, short(err))}
 		}
 	}
 	return b, it.Value(), nil
+}
+
+// whole reports whether a map fits a type as it is, with a key that is only called
+// like a type.
+func (r *route) whole(v reflect.Value) bool {
+	fit, _ := fitting(r.all(), v, v)
+	return len(fit) > 0
+}
+
+func (r *route) all() (list []*branch) {
+	for i := range r.branches {
+		list = append(list, &r.branches[i])
+	}
+	return list
 }
 
 // find is the type of a value that names none: the one that its Go type is called
@@ -235,9 +258,7 @@ func (r *route) find(at, v reflect.Value) (*branch, *unclear) {
 	list := r.namesakes(v)
 	same := list
 	if len(same) == 0 {
-		for i := range r.branches {
-			list = append(list, &r.branches[i])
-		}
+		list = r.all()
 	}
 	fit, loose := fitting(list, at, v)
 	if len(same) > 0 && len(fit) == 0 {
@@ -252,10 +273,11 @@ func (r *route) find(at, v reflect.Value) (*branch, *unclear) {
 	case len(fit) == 1:
 		return fit[0], nil
 	}
-	if logical := only(fit, func(b *branch) bool { return b.node.LogicalType != "" }); logical != nil && enriched[v.Type()] {
-		return logical, nil
+	logical := func(b *branch) bool { return b.node.LogicalType != "" }
+	if b := only(fit, logical); b != nil && enriched[v.Type()] {
+		return b, nil
 	}
-	if !enriched[v.Type()] || v.Type() == numberType {
+	if !enriched[v.Type()] || v.Type() == numberType || !slices.ContainsFunc(fit, logical) {
 		for _, k := range kinds {
 			if b := only(fit, func(b *branch) bool { return b.node.Type == k }); b != nil {
 				return b, nil
@@ -374,6 +396,9 @@ func kindsOf(v reflect.Value) []string {
 	case reflect.Int8, reflect.Int16, reflect.Int32, reflect.Uint8, reflect.Uint16:
 		return []string{"int", "long", "double", "float"}
 	case reflect.Int, reflect.Int64, reflect.Uint, reflect.Uint32, reflect.Uint64:
+		if v.CanUint() && v.Uint() > math.MaxInt64 {
+			return []string{"double", "float"}
+		}
 		return []string{"long", "int", "double", "float"}
 	case reflect.Float32:
 		return []string{"float", "double"}
@@ -386,8 +411,8 @@ func kindsOf(v reflect.Value) []string {
 		if !named {
 			return []string{"string"}
 		}
-	case reflect.Slice:
-		if v.Type().Elem().Kind() == reflect.Uint8 && !named {
+	case reflect.Slice: // of any length, and so never meant as fixed
+		if v.Type().Elem().Kind() == reflect.Uint8 {
 			return []string{"bytes"}
 		}
 	case reflect.Array:

@@ -93,7 +93,8 @@ func (p *Producer[T]) Reference() wire.Reference { return p.ref }
 // Of a union a value is the type that its Go type is called as (Paid, of
 // shop.Paid), else the only one that it fits, else the one for which Go has its
 // type: a string is no enum. Where that does not tell, it is refused:
-// map[string]any{"shop.Paid": v} says which it is.
+// map[string]any{"shop.Paid": v} says which it is. A nil slice or map is null where
+// the union has that.
 func (p *Producer[T]) Encode(v *T) ([]byte, error) {
 	dst := make([]byte, 0, p.size.Load()+16)
 	dst, err := p.Append(dst, v)

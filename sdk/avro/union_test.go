@@ -109,6 +109,15 @@ func TestUnions(t *testing.T) {
 		"a time that is said":       {`{"type":"int","logicalType":"date"},{"type":"long","logicalType":"timestamp-millis"}`, named("long", at), named("long", at), ""},
 		"a duration":                {`"long",{"type":"int","logicalType":"time-millis"}`, time.Second, named("int", time.Second), ""},
 		"a decimal":                 {`"string",{"type":"bytes","logicalType":"decimal","precision":9,"scale":2}`, big.NewRat(5, 4), named("bytes", big.NewRat(5, 4)), ""},
+		"a map with a type's key":   {`"string",` + size + `,{"type":"map","values":"string"}`, map[string]string{"Size": "XL"}, named("map", map[string]any{"Size": "XL"}), ""},
+		"a field called as a type":  {record + `,{"type":"record","name":"Order","fields":[{"name":"Paid","type":"boolean"}]}`, map[string]any{"Paid": true}, named("Order", map[string]any{"Paid": true}), ""},
+		"a duration as a number":    {`"double","long"`, time.Second, named("long", int64(time.Second)), ""},
+		"a number beyond long":      {`"long","double"`, uint64(1 << 63), named("double", float64(1<<63)), ""},
+		"a type of bytes":           {`{"type":"fixed","name":"A","size":4},"bytes"`, json.RawMessage("true"), named("bytes", []byte("true")), ""},
+		"nil of a slice":            {`"string",` + size + `,{"type":"array","items":"int"}`, []int(nil), nil, ""},
+		"nil of a map":              {`"string",` + size + `,{"type":"map","values":"int"}`, map[string]int(nil), nil, ""},
+		"nil of bytes":              {`"string",` + size + `,"bytes"`, []byte(nil), nil, ""},
+		"nil of raw bytes":          {`"string",` + size + `,"bytes"`, json.RawMessage(nil), nil, ""},
 		"nothing":                   {record, nil, nil, ""},
 		"nothing of a type":         {record, (*Paid)(nil), nil, ""},
 		"what fits none":            {record, 5, nil, "cannot use int"},
@@ -195,6 +204,34 @@ func TestUnionsEmbedded(t *testing.T) {
 	want := map[string]any{"is": map[string]any{"shop.Paid": map[string]any{"id": "p"}}, "by": map[string]any{"shop.Paid": map[string]any{"id": "q"}}}
 	if err != nil || !reflect.DeepEqual(got, want) || v.Is != any(Paid{"p"}) {
 		t.Errorf("%v, %v; it was %v", got, err, v.Is)
+	}
+}
+
+// Whole has a union below, and is of one where it needs no name.
+type Whole struct {
+	Is any `avro:"is"`
+}
+
+func (*Whole) part() {}
+
+// TestUnionsNarrow: a place that takes no name needs none where the library takes
+// the type anyway, whatever is to be named below.
+func TestUnionsNarrow(t *testing.T) {
+	type part interface{ part() }
+	type event struct {
+		Is   *Whole `avro:"is"`
+		Part part   `avro:"part"`
+	}
+	schema := `{"type":"record","name":"Event","fields":[
+	  {"name":"is","type":["null",{"type":"record","name":"Whole","fields":[{"name":"is","type":["null",
+	    {"type":"record","name":"Placed","fields":[{"name":"id","type":"string"}]},{"type":"record","name":"Paid","fields":[{"name":"id","type":"string"}]}]}]},"long","double"]},
+	  {"name":"part","type":["null","Whole","long","double"]}]}`
+	got, err := writer[event](t, schema)(event{&Whole{Paid{"p"}}, &Whole{Paid{"q"}}})
+	whole := func(id string) any {
+		return map[string]any{"Whole": map[string]any{"is": map[string]any{"Paid": map[string]any{"id": id}}}}
+	}
+	if want := (map[string]any{"is": whole("p"), "part": whole("q")}); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, %v; want %v", got, err, want)
 	}
 }
 
