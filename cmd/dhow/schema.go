@@ -285,16 +285,19 @@ type schemaLsCmd struct {
 func (c schemaLsCmd) Run(ctx context.Context) error {
 	r := newClient().schemas()
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
-	defer w.Flush()
 	if c.Name == "" {
 		fmt.Fprintln(w, "SCHEMA\tFORMAT\tCOMPATIBILITY\tVERSIONS\tLATEST")
-		return r.All(ctx, func(k *folder.Known) {
+		err := r.All(ctx, func(k *folder.Known) {
 			latest := "-"
 			if n := len(k.Versions); n > 0 {
 				latest = k.Versions[n-1].Label()
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", k.Name, k.Format, k.Level, len(k.Versions), latest)
 		})
+		if err != nil {
+			return err
+		}
+		return w.Flush()
 	}
 	k, err := r.Need(ctx, c.Name)
 	if err != nil {
@@ -304,5 +307,5 @@ func (c schemaLsCmd) Run(ctx context.Context) error {
 	for _, v := range k.Versions {
 		fmt.Fprintf(w, "%s\t%d\t%s\n", v.Label(), v.Number, v.ID)
 	}
-	return nil
+	return w.Flush()
 }
