@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"golang.org/x/term"
@@ -62,6 +63,9 @@ func main() {
 }
 
 func run(ctx context.Context, listen, dataDir string, once bool) (err error) {
+	if err := present("."); err != nil {
+		return err
+	}
 	p, err := start(ctx, listen, dataDir)
 	if err != nil {
 		return err
@@ -95,6 +99,16 @@ func run(ctx context.Context, listen, dataDir string, once bool) (err error) {
 	d.summary(s.host, once)
 	if !once {
 		<-ctx.Done()
+	}
+	return nil
+}
+
+// present says which of the files that the demonstration shows dir lacks.
+func present(dir string) error {
+	for _, name := range []string{"bin/hello", "bin/orders", releases} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("%w: start it in the root of the repository, after make build", err)
+		}
 	}
 	return nil
 }

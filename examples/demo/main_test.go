@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"flag"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -23,5 +25,24 @@ func TestParse(t *testing.T) {
 	}
 	if _, err := parse([]string{"-help"}, &out); !errors.Is(err, flag.ErrHelp) {
 		t.Errorf("-help: %v", err)
+	}
+}
+
+// TestPresent says where to start the demonstration before anything is started.
+func TestPresent(t *testing.T) {
+	dir := t.TempDir()
+	if err := present(dir); err == nil || !strings.Contains(err.Error(), "start it in the root of the repository") {
+		t.Errorf("of an empty folder: %v", err)
+	}
+	for _, name := range []string{"bin/hello", "bin/orders", releases} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := present(dir); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join("../..", releases)); err != nil {
+		t.Errorf("the repository has no schemas there: %v", err)
 	}
 }
