@@ -51,13 +51,23 @@ func plain(err error) error {
 	var call *smithy.OperationError
 	var said smithy.APIError
 	var dial *net.OpError
+	var sent *url.Error
+	at := newClient().url
 	switch {
 	case errors.As(err, &call) && errors.As(err, &said):
 		return errors.New(strings.Replace(err.Error(), call.Error(), said.ErrorCode()+": "+said.ErrorMessage(), 1))
+	case (errors.As(err, &call) || errors.As(err, &sent)) && !isURL(at):
+		return fmt.Errorf("AWS_ENDPOINT_URL is %q, which is no URL as %s is one", at, defaultURL)
 	case errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &dial) && dial.Op == "dial":
-		return fmt.Errorf("no platform answers at %s: start one with `dhow up`, or set AWS_ENDPOINT_URL", newClient().url)
+		return fmt.Errorf("no platform answers at %s: start one with `dhow up`, or set AWS_ENDPOINT_URL", at)
 	}
 	return err
+}
+
+// isURL reports whether a client can call s.
+func isURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
 // emptyHash is the SHA-256 of no body.

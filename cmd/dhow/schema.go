@@ -225,9 +225,23 @@ func relative(path string) string {
 	return path
 }
 
+// levelFlag is a compatibility, in capitals or not; "" where it is not given.
+type levelFlag contract.Level
+
+func (l *levelFlag) UnmarshalText(text []byte) error {
+	level := contract.Level(strings.ToUpper(string(text)))
+	all := []contract.Level{contract.None, contract.Disabled, contract.Backward, contract.BackwardAll, contract.Forward,
+		contract.ForwardAll, contract.Full, contract.FullAll}
+	if !slices.Contains(all, level) {
+		return fmt.Errorf("%q is no compatibility: it is one of %v", text, all)
+	}
+	*l = levelFlag(level)
+	return nil
+}
+
 type schemaPushCmd struct {
 	schemaFolder  `embed:""`
-	Compatibility contract.Level `default:"" enum:",NONE,DISABLED,BACKWARD,BACKWARD_ALL,FORWARD,FORWARD_ALL,FULL,FULL_ALL" help:"Compatibility of schemas that are new, BACKWARD by default. One that is there keeps its own: aws glue update-schema changes it."`
+	Compatibility levelFlag `placeholder:"LEVEL" help:"Compatibility of schemas that are new, BACKWARD by default: NONE, DISABLED, BACKWARD, FORWARD or FULL, and of the last three with _ALL. One that is there keeps its own: aws glue update-schema changes it."`
 }
 
 // Run registers what is new, all or nothing as far as can be told before.
@@ -242,7 +256,7 @@ func (c schemaPushCmd) Run(ctx context.Context) error {
 			return fmt.Errorf("%w: nothing was registered", errBreaks)
 		}
 	}
-	r := newClient().schemas()
+	level, r := contract.Level(c.Compatibility), newClient().schemas()
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	defer w.Flush()
 	fmt.Fprintln(w, "SCHEMA\tVERSION\tSTATUS\tID")
@@ -251,10 +265,10 @@ func (c schemaPushCmd) Run(ctx context.Context) error {
 		if f.As != nil {
 			what = "is there"
 		}
-		if c.Compatibility != "" && f.Level != "" && f.Level != c.Compatibility {
+		if level != "" && f.Level != "" && f.Level != level {
 			fmt.Fprintf(os.Stderr, "dhow: %s keeps its compatibility, %s: aws glue update-schema changes it\n", f.Name, f.Level)
 		}
-		v, err := r.Push(ctx, f, cmp.Or(c.Compatibility, contract.Backward))
+		v, err := r.Push(ctx, f, cmp.Or(level, contract.Backward))
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.At(), err)
 		}
@@ -271,16 +285,19 @@ type schemaLsCmd struct {
 func (c schemaLsCmd) Run(ctx context.Context) error {
 	r := newClient().schemas()
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
-	defer w.Flush()
 	if c.Name == "" {
 		fmt.Fprintln(w, "SCHEMA\tFORMAT\tCOMPATIBILITY\tVERSIONS\tLATEST")
-		return r.All(ctx, func(k *folder.Known) {
+		err := r.All(ctx, func(k *folder.Known) {
 			latest := "-"
 			if n := len(k.Versions); n > 0 {
 				latest = k.Versions[n-1].Label()
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", k.Name, k.Format, k.Level, len(k.Versions), latest)
 		})
+		if err != nil {
+			return err
+		}
+		return w.Flush()
 	}
 	k, err := r.Need(ctx, c.Name)
 	if err != nil {
@@ -290,5 +307,5 @@ func (c schemaLsCmd) Run(ctx context.Context) error {
 	for _, v := range k.Versions {
 		fmt.Fprintf(w, "%s\t%d\t%s\n", v.Label(), v.Number, v.ID)
 	}
-	return nil
+	return w.Flush()
 }

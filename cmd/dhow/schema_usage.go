@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 type schemaUsageCmd struct {
 	Name string `arg:"" help:"REGISTRY/NAME."`
+	JSON bool   `name:"json" help:"Print JSON."`
 }
 
 // Run prints a line for each version of the schema, resource and sender: who
@@ -20,6 +22,11 @@ func (c schemaUsageCmd) Run(ctx context.Context) error {
 	var found usages
 	if err := newClient().get(ctx, "/_dhow/schema/usage", url.Values{"schema": {c.Name}}, &found); err != nil {
 		return err
+	}
+	if c.JSON {
+		out := json.NewEncoder(os.Stdout)
+		out.SetIndent("", "  ")
+		return out.Encode(found)
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "VERSION\tACCEPTED\tREFUSED\tLAST\tTO\tBY")

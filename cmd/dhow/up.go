@@ -75,7 +75,7 @@ func (c *upCmd) check() error {
 	}
 	local, err := loopback(c.Listen)
 	if err != nil {
-		return fmt.Errorf("--listen %s: %w", c.Listen, err)
+		return fmt.Errorf("--listen %s: %w: it is HOST:PORT, as in 127.0.0.1:4566", c.Listen, err)
 	}
 	if !local && !c.KnownOpen {
 		return errors.New("--auth open lets everybody who reaches " + c.Listen +

@@ -102,7 +102,7 @@ func (s *uses) of(v *version, sender string, now time.Time) *use {
 		if s.all == nil {
 			s.all = map[useKey]*use{}
 		}
-		u = &use{useKey: k, semver: v.Semver, number: v.Number, first: now.UTC()}
+		u = &use{useKey: k, semver: v.Semver, number: v.Number, first: now.UTC().Truncate(time.Millisecond)}
 		s.all[k] = u
 	}
 	return u

@@ -15,7 +15,7 @@ import (
 // TestUsage counts, keeps the counts over a restart, and guards what is used.
 func TestUsage(t *testing.T) {
 	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
-	f := newFixture(t, func(c *Config) { c.Now = func() time.Time { return now } })
+	f := newFixture(t, func(c *Config) { c.Now = func() time.Time { return now.Add(time.Microsecond) } })
 	at := queue(SchemaTag, "shop/order@1")
 	f.tags[at.ARN()] = at.Tags
 	const task = "arn:aws:sts::123456789012:assumed-role/web/"

@@ -10,21 +10,52 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"golang.org/x/term"
 )
 
+type options struct {
+	listen, dataDir string
+	once            bool
+}
+
+// parse reads the command line; what is wrong with it is written to out too.
+// An argument that is no flag is refused: those after it would be passed over,
+// and the demonstration would run in another place than was meant.
+func parse(args []string, out io.Writer) (o options, err error) {
+	f := flag.NewFlagSet("demo", flag.ContinueOnError)
+	f.SetOutput(out)
+	f.StringVar(&o.listen, "listen", "127.0.0.1:4566", "address of the API")
+	f.StringVar(&o.dataDir, "data-dir", "", "data directory of the platform; dhow's own choice by default")
+	f.BoolVar(&o.once, "once", false, "end after the demonstration instead of staying up until Ctrl-C")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if f.NArg() > 0 {
+		err := fmt.Errorf("%q is not a flag, and there is nothing else to say", f.Arg(0))
+		fmt.Fprintln(out, err)
+		f.Usage()
+		return o, err
+	}
+	return o, nil
+}
+
 func main() {
-	listen := flag.String("listen", "127.0.0.1:4566", "address of the API")
-	dataDir := flag.String("data-dir", "", "data directory of the platform; dhow's own choice by default")
-	once := flag.Bool("once", false, "end after the demonstration instead of staying up until Ctrl-C")
-	flag.Parse()
+	o, err := parse(os.Args[1:], os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return
+	case err != nil:
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := run(ctx, *listen, *dataDir, *once)
+	err = run(ctx, o.listen, o.dataDir, o.once)
 	if err != nil && !(errors.Is(err, context.Canceled) && ctx.Err() != nil) {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
@@ -32,6 +63,9 @@ func main() {
 }
 
 func run(ctx context.Context, listen, dataDir string, once bool) (err error) {
+	if err := present("."); err != nil {
+		return err
+	}
 	p, err := start(ctx, listen, dataDir)
 	if err != nil {
 		return err
@@ -65,6 +99,16 @@ func run(ctx context.Context, listen, dataDir string, once bool) (err error) {
 	d.summary(s.host, once)
 	if !once {
 		<-ctx.Done()
+	}
+	return nil
+}
+
+// present says which of the files that the demonstration shows dir lacks.
+func present(dir string) error {
+	for _, name := range []string{"bin/hello", "bin/orders", releases} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("%w: start it in the root of the repository, after make build", err)
+		}
 	}
 	return nil
 }
