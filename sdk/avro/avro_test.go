@@ -413,7 +413,7 @@ func TestHollow(t *testing.T) {
 		`{"type":"record","name":"R","fields":[{"name":"m","type":{"type":"map","values":"null"}}]}`:                                                                            false,
 		`{"type":"record","name":"R","fields":[{"name":"r","type":["null","R"]},{"name":"x","type":{"type":"record","name":"S","fields":[{"name":"s","type":["null","S"]}]}}]}`: false,
 	} {
-		if got := hollow(must(NewVersion("a/b", "1.0.0", text))); got != want {
+		if got := shapeOf(must(NewVersion("a/b", "1.0.0", text))).hollow(); got != want {
 			t.Errorf("%s: %v", text, got)
 		}
 	}

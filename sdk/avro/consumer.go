@@ -26,7 +26,7 @@ type Consumer[T any] struct {
 type reader struct {
 	writer *Version
 	schema *twmb.Schema // resolved
-	hollow bool         // what it wrote may claim much in few bytes
+	hollow *shape       // the writer's, where what it wrote may claim much in few bytes
 	err    error        // of a version that cannot be read
 }
 
@@ -134,7 +134,7 @@ func (c *Consumer[T]) Read(ctx context.Context, m wire.Message, v *T) error {
 }
 
 func (c *Consumer[T]) payload(r *reader, payload []byte, v *T) error {
-	if r.hollow && overfull(r.writer, payload) {
+	if r.hollow != nil && r.hollow.overfull(payload) {
 		return &Invalid{Schema: r.writer.String(), Path: cmp.Or(r.writer.record, "the message"), Detail: fmt.Sprintf("it has more than %d items without any bytes", maxEmpties)}
 	}
 	rest, err := r.schema.Decode(payload, v, c.decode...)
@@ -177,7 +177,10 @@ func (c *Consumer[T]) meet(ctx context.Context, ref wire.Reference) (*reader, er
 			return nil, err
 		}
 	}
-	r := &reader{writer: writer, hollow: hollow(writer)}
+	r := &reader{writer: writer}
+	if s := shapeOf(writer); s.hollow() {
+		r.hollow = &s
+	}
 	if r.schema, r.err = twmb.Resolve(writer.schema, c.reader.schema); r.err != nil {
 		r.err = fmt.Errorf("%w: %s was written, and %s cannot read it: %w", ErrUnreadable, writer, c.reader, r.err)
 	}

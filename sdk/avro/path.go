@@ -3,10 +3,6 @@ package avro
 import (
 	"encoding/binary"
 	"fmt"
-	"maps"
-	"math"
-	"slices"
-	"strings"
 
 	twmb "github.com/twmb/avro"
 )
@@ -15,80 +11,13 @@ import (
 // the indexes of arrays and the keys of maps, which the Avro library's errors
 // lack. "" where the payload fits: then the reader has something against it.
 func locate(v *Version, payload []byte) string {
-	w, root := newWalk(v, payload, maxItems)
-	path, ok := w.value(root, v.record, 0)
+	w := walk{shape: shapeOf(v), data: payload, most: maxItems}
+	path, ok := w.value(w.root, v.record, 0)
 	if ok {
 		return ""
 	}
 	return path
 }
-
-// hollow reports whether a version has arrays of what takes no bytes, for which
-// a short payload may claim more items than memory holds. The Avro library bounds
-// those of one array, and not how many arrays there are.
-func hollow(v *Version) bool {
-	w, root := newWalk(v, nil, 0)
-	for _, n := range append(slices.Collect(maps.Values(w.named)), root) {
-		if w.holds(n, 0) {
-			return true
-		}
-	}
-	return false
-}
-
-// holds looks for such an array in a type, but not behind names.
-func (w *walk) holds(n *twmb.SchemaNode, depth int) bool {
-	if n == nil || depth > maxDepth {
-		return false
-	}
-	if n.Type == "array" && w.empty(n.Items, 0) {
-		return true
-	}
-	for i := range n.Fields {
-		if w.holds(&n.Fields[i].Type, depth+1) {
-			return true
-		}
-	}
-	for i := range n.Branches {
-		if w.holds(&n.Branches[i], depth+1) {
-			return true
-		}
-	}
-	return w.holds(n.Items, depth+1) || w.holds(n.Values, depth+1)
-}
-
-// empty reports whether values of a type may take no bytes.
-func (w *walk) empty(n *twmb.SchemaNode, depth int) bool {
-	if depth > maxDepth {
-		return false
-	}
-	switch n.Type {
-	case "null":
-		return true
-	case "fixed":
-		return n.Size == 0
-	case "record", "error":
-		for i := range n.Fields {
-			if !w.empty(&n.Fields[i].Type, depth+1) {
-				return false
-			}
-		}
-		return true
-	}
-	def := w.named[n.Type]
-	return def != nil && def != n && w.empty(def, depth+1)
-}
-
-// overfull reports whether a payload of a hollow version claims more items
-// without bytes than a consumer makes room for.
-func overfull(v *Version, payload []byte) bool {
-	w, root := newWalk(v, payload, math.MaxInt)
-	w.value(root, "", 0)
-	return w.empties > maxEmpties
-}
-
-// maxEmpties bounds the items of a message that take no bytes.
-const maxEmpties = 1 << 16
 
 // Bounds of a walk that looks for what is wrong: it runs only for a message that
 // is refused already, and gives up with the path so far.
@@ -98,78 +27,13 @@ const (
 	maxKey   = 40 // bytes of a map's key in a path
 )
 
+// walk passes over a payload by its schema.
 type walk struct {
+	shape
 	data    []byte
 	items   int // that were passed, of at most
 	most    int
 	empties int // of them without bytes, of at most maxEmpties
-	named   map[string]*twmb.SchemaNode
-}
-
-func newWalk(v *Version, payload []byte, most int) (*walk, *twmb.SchemaNode) {
-	root := v.schema.Root()
-	w := &walk{data: payload, most: most, named: map[string]*twmb.SchemaNode{}}
-	w.collect(root, 0)
-	w.qualify(root, "", 0)
-	return w, root
-}
-
-// qualify gives references their full names: within a namespace they may lack it.
-func (w *walk) qualify(n *twmb.SchemaNode, space string, depth int) {
-	if n == nil || depth > maxDepth {
-		return
-	}
-	if full := space + "." + n.Type; !named(n) && w.named[full] != nil {
-		n.Type = full
-	}
-	if named(n) {
-		space = n.Namespace
-		if i := strings.LastIndexByte(n.Name, '.'); i >= 0 {
-			space = n.Name[:i]
-		}
-	}
-	for i := range n.Fields {
-		w.qualify(&n.Fields[i].Type, space, depth+1)
-	}
-	for i := range n.Branches {
-		w.qualify(&n.Branches[i], space, depth+1)
-	}
-	w.qualify(n.Items, space, depth+1)
-	w.qualify(n.Values, space, depth+1)
-}
-
-// named reports whether a node defines a type: others may have a name that means
-// nothing.
-func named(n *twmb.SchemaNode) bool {
-	return n.Name != "" && (n.Type == "record" || n.Type == "error" || n.Type == "enum" || n.Type == "fixed")
-}
-
-func fullName(n *twmb.SchemaNode) string {
-	if n.Namespace == "" || strings.Contains(n.Name, ".") {
-		return n.Name
-	}
-	return n.Namespace + "." + n.Name
-}
-
-// collect notes the definitions of named types.
-func (w *walk) collect(n *twmb.SchemaNode, depth int) {
-	if n == nil || depth > maxDepth {
-		return
-	}
-	if named(n) {
-		name := fullName(n)
-		if w.named[name] == nil {
-			w.named[name] = n
-		}
-	}
-	for i := range n.Fields {
-		w.collect(&n.Fields[i].Type, depth+1)
-	}
-	for i := range n.Branches {
-		w.collect(&n.Branches[i], depth+1)
-	}
-	w.collect(n.Items, depth+1)
-	w.collect(n.Values, depth+1)
 }
 
 // value passes over one value; where it does not fit, it returns its path.
@@ -213,7 +77,7 @@ func (w *walk) value(n *twmb.SchemaNode, path string, depth int) (string, bool) 
 		}
 		return path, true
 	}
-	if def := w.named[n.Type]; def != nil {
+	if def := w.of(n); def != n {
 		return w.value(def, path, depth+1)
 	}
 	return path, false

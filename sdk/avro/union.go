@@ -38,7 +38,7 @@ type branch struct {
 
 // planner makes routes.
 type planner struct {
-	*walk
+	shape
 	opts  []twmb.SchemaOpt
 	known map[*twmb.SchemaNode]*route // of records
 }
@@ -46,16 +46,12 @@ type planner struct {
 // routeOf is the way to all unions of a version that are to be looked at, nil if
 // there are none.
 func routeOf(v *Version, opts ...twmb.SchemaOpt) (*route, error) {
-	w, root := newWalk(v, nil, 0)
-	p := planner{w, opts, map[*twmb.SchemaNode]*route{}}
-	return p.route(root, 0)
+	p := planner{shapeOf(v), opts, map[*twmb.SchemaNode]*route{}}
+	return p.route(p.root, 0)
 }
 
 func (p *planner) route(n *twmb.SchemaNode, depth int) (*route, error) {
-	if def := p.named[n.Type]; def != nil {
-		n = def
-	}
-	if depth > maxDepth || !p.leads(n, map[*twmb.SchemaNode]bool{}, 0) {
+	if n = p.of(n); depth > maxDepth || !p.leads(n, map[*twmb.SchemaNode]bool{}, 0) {
 		return nil, nil
 	}
 	r := &route{kind: n.Type}
@@ -96,10 +92,7 @@ func (p *planner) union(r *route, n *twmb.SchemaNode, depth int) (err error) {
 		}
 	}
 	for i := range n.Branches {
-		b := branch{node: &n.Branches[i]}
-		if def := p.named[b.node.Type]; def != nil {
-			b.node = def
-		}
+		b := branch{node: p.of(&n.Branches[i])}
 		b.name = b.node.Type
 		if named(b.node) {
 			b.name = fullName(b.node)
@@ -137,30 +130,19 @@ func goNames(full string) (list []string) {
 
 // leads reports whether there are unions to look at in a type.
 func (p *planner) leads(n *twmb.SchemaNode, seen map[*twmb.SchemaNode]bool, depth int) bool {
-	if n == nil || depth > maxDepth {
-		return false
-	}
-	if def := p.named[n.Type]; def != nil {
-		n = def
-	}
-	if seen[n] {
+	if n = p.of(n); depth > maxDepth || seen[n] {
 		return false
 	}
 	seen[n] = true
 	if n.Type == "union" && p.doubtful(n) {
 		return true
 	}
-	for i := range n.Fields {
-		if p.leads(&n.Fields[i].Type, seen, depth+1) {
+	for part := range parts(n) {
+		if p.leads(part, seen, depth+1) {
 			return true
 		}
 	}
-	for i := range n.Branches {
-		if p.leads(&n.Branches[i], seen, depth+1) {
-			return true
-		}
-	}
-	return p.leads(n.Items, seen, depth+1) || p.leads(n.Values, seen, depth+1)
+	return false
 }
 
 // families are kinds of which a value of one may fit another.
@@ -174,10 +156,7 @@ var families = map[string]string{
 func (p *planner) doubtful(n *twmb.SchemaNode) bool {
 	count, logical, others := map[string]int{}, false, 0
 	for i := range n.Branches {
-		b := &n.Branches[i]
-		if def := p.named[b.Type]; def != nil {
-			b = def
-		}
+		b := p.of(&n.Branches[i])
 		if b.Type != "null" {
 			others++
 		}
