@@ -65,6 +65,14 @@ func TestAllocations(t *testing.T) {
 			t.Errorf("%s: decode allocates %v times, without a header %v", form, n, bareDecode)
 		}
 	}
+	bare := must(NewConsumer[Twelve](t.Context(), src, "shop/twelve", WithBare("1.0.0"), WithForms()))
+	if n := testing.AllocsPerRun(100, func() {
+		if err := bare.DecodeInto(t.Context(), payload, &out); err != nil {
+			t.Fatal(err)
+		}
+	}); n > bareDecode {
+		t.Errorf("of a message that names no schema decode allocates %v times, the library %v", n, bareDecode)
+	}
 	ref := wire.Reference{Form: wire.Glue, UUID: wire.UUID{1}}
 	if n := testing.AllocsPerRun(100, func() { c.readers.get(&ref) }); n != 0 {
 		t.Errorf("a lookup allocates %v times", n)

@@ -18,7 +18,7 @@ type Consumer[T any] struct {
 	reader  *Version
 	decoder wire.Decoder
 	decode  []twmb.Opt
-	bare    *Version
+	bare    *reader // of messages that name no schema, nil where they are refused
 	readers cache[*reader]
 }
 
@@ -50,12 +50,14 @@ func NewConsumer[T any](ctx context.Context, source Source, schema string, opts 
 		return c, nil
 	}
 	bare, err := ParseWanted(want.Name + "@" + o.bare)
+	var writer *Version
 	if err == nil {
-		c.bare, err = source.Select(ctx, bare)
+		writer, err = source.Select(ctx, bare)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("a consumer of %s, for messages that name no schema: %w", want, err)
 	}
+	c.bare = c.reads(writer)
 	return c, nil
 }
 
@@ -165,18 +167,25 @@ func (c *Consumer[T]) readerOf(ctx context.Context, ref *wire.Reference) (*reade
 
 // meet finds the reader for a reference that was not met before.
 func (c *Consumer[T]) meet(ctx context.Context, ref wire.Reference) (*reader, error) {
-	writer := c.bare
 	switch {
-	case ref.Form == wire.None && writer == nil:
+	case ref.Form == wire.None && c.bare == nil:
 		return nil, fmt.Errorf("%w: %s", ErrNoReference, "neither a header nor attributes nor an envelope that is known")
+	case ref.Form == wire.None:
+		return c.bare, nil
 	case ref.Form == wire.Named && !sameName(ref.Name, c.reader.Name):
 		return nil, unknown("the message is of %s, and %s is read here", ref, c.reader.Name)
-	case ref.Form != wire.None:
-		var err error
-		if writer, err = c.source.Find(ctx, c.reader.Name, ref); err != nil {
-			return nil, err
-		}
 	}
+	writer, err := c.source.Find(ctx, c.reader.Name, ref)
+	if err != nil {
+		return nil, err
+	}
+	r := c.reads(writer)
+	c.readers.put(ref, r)
+	return r, nil
+}
+
+// reads makes the reader of what a version wrote.
+func (c *Consumer[T]) reads(writer *Version) *reader {
 	r := &reader{writer: writer}
 	if s := shapeOf(writer); s.hollow() {
 		r.hollow = &s
@@ -184,8 +193,5 @@ func (c *Consumer[T]) meet(ctx context.Context, ref wire.Reference) (*reader, er
 	if r.schema, r.err = twmb.Resolve(writer.schema, c.reader.schema); r.err != nil {
 		r.err = fmt.Errorf("%w: %s was written, and %s cannot read it: %w", ErrUnreadable, writer, c.reader, r.err)
 	}
-	if ref.Form != wire.None {
-		c.readers.put(ref, r)
-	}
-	return r, nil
+	return r
 }
