@@ -444,6 +444,18 @@ func TestLocate(t *testing.T) {
 	}
 }
 
+// TestNamedLikeAKind reads messages of types that are called as Avro calls lists.
+func TestNamedLikeAKind(t *testing.T) {
+	v := must(NewVersion("a/b", "1.0.0", `{"type":"record","name":"array","fields":[{"name":"n","type":{"type":"array","items":"int"}},{"name":"next","type":["null","array"]}]}`))
+	c := must(NewConsumer[any](t.Context(), lockOf(t, v), "a/b@1.0.0", WithBare("1.0.0"), WithForms()))
+	if got, err := c.Decode(t.Context(), []byte("\x02\x0e\x00\x02\x00\x00")); err != nil {
+		t.Errorf("%v: %v", got, err)
+	}
+	if got := locate(v, []byte("\x02\x0e\x00\x02\x00\x04")); got != "array.next.next" {
+		t.Errorf("it does not fit at %q", got)
+	}
+}
+
 // TestMisplacedOptions refuses what the other side alone would act on.
 func TestMisplacedOptions(t *testing.T) {
 	src := orders(t)

@@ -23,7 +23,7 @@ func (s shape) holds(n *twmb.SchemaNode, depth int) bool {
 	if depth > maxDepth {
 		return false
 	}
-	if n.Type == "array" && s.empty(n.Items, 0) {
+	if n.Items != nil && s.empty(n.Items, 0) {
 		return true
 	}
 	for part := range parts(n) {
@@ -39,6 +39,9 @@ func (s shape) empty(n *twmb.SchemaNode, depth int) bool {
 	if depth > maxDepth {
 		return false
 	}
+	if def := s.of(n); def != n {
+		return s.empty(def, depth+1)
+	}
 	switch n.Type {
 	case "null":
 		return true
@@ -52,8 +55,7 @@ func (s shape) empty(n *twmb.SchemaNode, depth int) bool {
 		}
 		return true
 	}
-	def := s.of(n)
-	return def != n && s.empty(def, depth+1)
+	return false
 }
 
 // overfull reports whether a payload of a hollow version claims more items

@@ -41,6 +41,9 @@ func (w *walk) value(n *twmb.SchemaNode, path string, depth int) (string, bool) 
 	if depth > maxDepth {
 		return path, false
 	}
+	if def := w.of(n); def != n {
+		return w.value(def, path, depth+1)
+	}
 	switch n.Type {
 	case "null":
 		return path, true
@@ -76,9 +79,6 @@ func (w *walk) value(n *twmb.SchemaNode, path string, depth int) (string, bool) 
 			}
 		}
 		return path, true
-	}
-	if def := w.of(n); def != n {
-		return w.value(def, path, depth+1)
 	}
 	return path, false
 }

@@ -1,6 +1,7 @@
 package avro
 
 import (
+	"cmp"
 	"iter"
 	"strings"
 
@@ -11,22 +12,20 @@ import (
 // them. It is not changed any more once it is made.
 type shape struct {
 	root  *twmb.SchemaNode
-	named map[string]*twmb.SchemaNode // the definitions, by their full names
+	named map[string]*twmb.SchemaNode           // the definitions, by their full names
+	refs  map[*twmb.SchemaNode]*twmb.SchemaNode // what refers to them by their names
 }
 
 func shapeOf(v *Version) shape {
-	s := shape{v.schema.Root(), map[string]*twmb.SchemaNode{}}
+	s := shape{v.schema.Root(), map[string]*twmb.SchemaNode{}, map[*twmb.SchemaNode]*twmb.SchemaNode{}}
 	s.collect(s.root, 0)
-	s.qualify(s.root, "", 0)
+	s.refer(s.root, "", 0)
 	return s
 }
 
 // of is the definition that a type refers to by its name, else the type itself.
 func (s shape) of(n *twmb.SchemaNode) *twmb.SchemaNode {
-	if def := s.named[n.Type]; def != nil {
-		return def
-	}
-	return n
+	return cmp.Or(s.refs[n], n)
 }
 
 // parts are the types that a type is made of, but not what it refers to.
@@ -66,22 +65,25 @@ func (s shape) collect(n *twmb.SchemaNode, depth int) {
 	}
 }
 
-// qualify gives references their full names: within a namespace they may lack it.
-func (s shape) qualify(n *twmb.SchemaNode, space string, depth int) {
-	if depth > maxDepth {
+// refer finds what references refer to, and gives them full names: within a
+// namespace they may lack it. A type may be called array, so what has parts is none.
+func (s shape) refer(n *twmb.SchemaNode, space string, depth int) {
+	switch full := space + "." + n.Type; {
+	case depth > maxDepth:
 		return
-	}
-	if full := space + "." + n.Type; !named(n) && s.named[full] != nil {
-		n.Type = full
-	}
-	if named(n) {
+	case named(n):
 		space = n.Namespace
 		if i := strings.LastIndexByte(n.Name, '.'); i >= 0 {
 			space = n.Name[:i]
 		}
+	case n.Items != nil || n.Values != nil || len(n.Branches) > 0:
+	case s.named[full] != nil:
+		n.Type, s.refs[n] = full, s.named[full]
+	case s.named[n.Type] != nil:
+		s.refs[n] = s.named[n.Type]
 	}
 	for part := range parts(n) {
-		s.qualify(part, space, depth+1)
+		s.refer(part, space, depth+1)
 	}
 }
 
