@@ -35,7 +35,7 @@ type File struct {
 	Text    string   // that of the file; of Avro with the types of other files in it, of IDL as JSON
 	Imports []string // the files that Text is made of beside Path, if it is made of IDL
 
-	sources []string // the texts of Path and Imports, if Text is made of IDL
+	sources [][]byte // the texts of Path and Imports, if Text is made of IDL
 }
 
 // At is the file, and the line where it declares more than one schema.

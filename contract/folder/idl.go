@@ -37,7 +37,7 @@ func ReadIDL(dir fs.FS, at string) (list []File, err error) {
 type opener struct {
 	dir   fs.FS
 	paths []string
-	texts []string
+	texts [][]byte
 }
 
 func (o *opener) open(at string) ([]byte, error) {
@@ -46,7 +46,7 @@ func (o *opener) open(at string) ([]byte, error) {
 	}
 	text, err := load(o.dir, at)
 	if err == nil {
-		o.paths, o.texts = append(o.paths, at), append(o.texts, string(text))
+		o.paths, o.texts = append(o.paths, at), append(o.texts, text)
 	}
 	return text, err
 }
@@ -115,7 +115,7 @@ func schemasOf(f *idl.File, name string) (list []idl.Type) {
 // made says that the draft's text was made of its file and what that imports.
 func (d *draft) made(text string, o *opener, src avro.Source) {
 	d.Text, d.Imports = src.Text, o.paths
-	d.sources = append([]string{text}, o.texts...)
+	d.sources = append([][]byte{[]byte(text)}, o.texts...)
 	d.source = contract.Source{Format: contract.Avro, File: d.Path, Text: src.Text, Lines: src.Lines}
 }
 

@@ -47,7 +47,7 @@ func (f Finding) entry(keys map[string]string) (e avro.LockEntry, err error) {
 		e = avro.LockEntry{Name: f.Name, Version: f.As.Semver, Format: string(src.Format), File: f.Path, SHA256: avro.Sum([]byte(src.Text))}
 	}
 	if f.sources != nil {
-		f.madeOf(&e)
+		e.Definition, e.Imports, e.SHA256 = f.Text, f.Imports, avro.Sum(f.sources...)
 	}
 	for _, r := range src.Refs {
 		e.References = append(e.References, keys[r.File])
@@ -56,13 +56,4 @@ func (f Finding) entry(keys map[string]string) (e avro.LockEntry, err error) {
 		return e, fmt.Errorf("the registry's id of %s: %w", f.Path, err)
 	}
 	return e, nil
-}
-
-// madeOf says in an entry that its definition is made of other texts.
-func (f Finding) madeOf(e *avro.LockEntry) {
-	texts := make([][]byte, len(f.sources))
-	for i, s := range f.sources {
-		texts[i] = []byte(s)
-	}
-	e.Definition, e.Imports, e.SHA256 = f.Text, f.Imports, avro.Sum(texts...)
 }

@@ -51,12 +51,9 @@ func (f Finding) locked(lock avro.LockFile) string {
 		return fmt.Sprintf("%s (%s) is not there", f.At(), f.Key())
 	}
 	e := lock.Schemas[i]
-	texts := [][]byte{[]byte(f.Schema.Source().Text)}
-	if f.sources != nil {
-		texts = nil
-		for _, s := range f.sources {
-			texts = append(texts, []byte(s))
-		}
+	texts := f.sources
+	if texts == nil {
+		texts = [][]byte{[]byte(f.Schema.Source().Text)}
 	}
 	switch {
 	case avro.Sum(texts...) != e.SHA256:
