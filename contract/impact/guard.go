@@ -3,7 +3,6 @@ package impact
 import (
 	"cmp"
 	"fmt"
-	"slices"
 
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/contract/registry"
@@ -76,15 +75,13 @@ func (e *Engine) Guard(tx *store.Tx, versions []registry.Version) error {
 // none.
 func (k *known) uses(name string, u User, d cluster.TaskDefinition, ids map[string]bool) *InUse {
 	declared, _ := Of(d.Def)
-	i := slices.IndexFunc(declared, func(c Contract) bool {
+	for _, c := range declared {
 		if c.Name() != name {
-			return false
+			continue
 		}
-		v := k.ran(c, deref(d.Def.RegisteredAt))
-		return v != nil && ids[v.ID]
-	})
-	if i < 0 {
-		return nil
+		if v := k.ran(c, deref(d.Def.RegisteredAt)); v != nil && ids[v.ID] {
+			return &InUse{User: u, Contract: c, Version: v.Semver}
+		}
 	}
-	return &InUse{User: u, Contract: declared[i], Version: k.ran(declared[i], deref(d.Def.RegisteredAt)).Semver}
+	return nil
 }
