@@ -74,7 +74,7 @@ func (p *platform) schemaImpact(w http.ResponseWriter, r *http.Request) {
 	if !ok || !p.permitted(w, r, broker.Action, n.ARNs()...) { // it tells what readers could not read
 		return
 	}
-	found, err := p.impact.Of(n.Scope, n.Registry, n.Schema)
+	found, err := p.impact.Of(n)
 	switch {
 	case errors.Is(err, registry.ErrNoSchema):
 		noSchema(w, n)

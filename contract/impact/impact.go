@@ -329,14 +329,11 @@ type Row struct {
 }
 
 // Of tells who uses a schema. Error: registry.ErrNoSchema.
-func (e *Engine) Of(s cluster.Scope, reg, schema string) (out Impact, err error) {
-	if reg == "" {
-		reg = registry.Default
-	}
-	target := Contract{Registry: reg, Schema: schema}
+func (e *Engine) Of(n registry.Name) (out Impact, err error) {
+	target := Contract{Registry: n.Registry, Schema: n.Schema}
 	out = Impact{Schema: target.Name(), Users: []Row{}}
 	err = e.db.View(func(r store.Reader) error {
-		c := catalog{e: e, r: r, scope: s, known: map[string]*known{}}
+		c := catalog{e: e, r: r, scope: n.Scope, known: map[string]*known{}}
 		k := c.of(target)
 		if !k.there {
 			return registry.ErrNoSchema

@@ -219,7 +219,7 @@ func TestReadsWith(t *testing.T) {
 	f.release("1.2.0", "id note? more?")
 	f.release("2.0.0", "number")
 	f.put(service("checkout", f.define("checkout", 1, "produces shop/order@1.1.0")))
-	got, err := f.Of(here, "shop", "order")
+	got, err := f.Of(registry.Name{Scope: here, Registry: "shop", Schema: "order"})
 	f.must(err)
 	var lines []string
 	for _, u := range got.Users {
@@ -235,10 +235,10 @@ func TestReadsWith(t *testing.T) {
 	if s := strings.Join(lines, "\n"); s != want || got.Latest != "2.0.0" || got.Schema != "shop/order" {
 		t.Errorf("%s, latest %s:\n%s\nwant\n%s", got.Schema, got.Latest, s, want)
 	}
-	if _, err := f.Of(here, "shop", "nothing"); !errors.Is(err, registry.ErrNoSchema) {
+	if _, err := f.Of(registry.Name{Scope: here, Registry: "shop", Schema: "nothing"}); !errors.Is(err, registry.ErrNoSchema) {
 		t.Errorf("no schema: %v", err)
 	}
-	if got, err := f.Of(cluster.Scope{Account: "1", Region: here.Region}, "shop", "order"); !errors.Is(err, registry.ErrNoSchema) {
+	if got, err := f.Of(registry.Name{Scope: cluster.Scope{Account: "1", Region: here.Region}, Registry: "shop", Schema: "order"}); !errors.Is(err, registry.ErrNoSchema) {
 		t.Errorf("another account sees %+v, %v", got, err)
 	}
 }
@@ -339,7 +339,7 @@ func TestTasksOfNoService(t *testing.T) {
 	f.want("a writer that tasks could not read", f.deploy("checkout", next),
 		"service checkout (cluster prod, checkout:1) would write shop/order 2.0.0, which 3 tasks of batch:1 (cluster prod, of no service) cannot read",
 		"Wait until they have ended, or stop them, and run them with shop/order 2.0.0, which reads it.")
-	got, err := f.Of(here, "shop", "order")
+	got, err := f.Of(registry.Name{Scope: here, Registry: "shop", Schema: "order"})
 	f.must(err)
 	if len(got.Users) != 1 || got.Users[0].Tasks != 3 || got.Users[0].Service != "" || got.Users[0].TaskDefinition != "batch:1" || *got.Users[0].ReadsLatest {
 		t.Errorf("%+v", got.Users)
