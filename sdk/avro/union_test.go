@@ -263,3 +263,19 @@ func TestUnionsElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// TestTaggedUnions has a consumer read values of unions as a producer is told of
+// them.
+func TestTaggedUnions(t *testing.T) {
+	src := lockOf(t, must(NewVersion("shop/event", "1.0.0", doubtful)))
+	p := must(NewProducer[map[string]any](t.Context(), src, "shop/event"))
+	c := must(NewConsumer[map[string]any](t.Context(), src, "shop/event", WithDecode(twmb.TaggedUnions())))
+	data := must(p.Encode(&map[string]any{"is": Paid{"p"}}))
+	got := must(c.Decode(t.Context(), data))
+	if is, ok := (*got)["is"].(map[string]any); !ok || is["shop.Paid"] == nil {
+		t.Errorf("it is read as %v", *got)
+	}
+	if again := must(p.Encode(got)); string(again) != string(data) {
+		t.Errorf("and written as %x, not as %x", again, data)
+	}
+}
