@@ -422,8 +422,8 @@ type rotating struct {
 func (r *rotating) Retrieve(context.Context) (aws.Credentials, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.issued, r.last = r.issued+1, time.Now()
 	k := r.g.keys("orders", r.life)
+	r.issued, r.last = r.issued+1, time.Now() // not before the keys' own time begins
 	// The client is not told that they expire.
 	return aws.Credentials{AccessKeyID: k.AccessKeyID, SecretAccessKey: k.SecretAccessKey, SessionToken: k.SessionToken}, nil
 }
