@@ -287,7 +287,7 @@ func (c *committer) syncWritten() {
 	c.unsynced, c.timed = nil, false
 	c.smu.Unlock()
 	err := c.j.sync(upto)
-	if errors.Is(err, journal.ErrUnknown) { // once there is room they are synced
+	if errors.Is(err, errStuck) { // once there is room they are synced
 		c.smu.Lock()
 		c.timed = true
 		c.timer.Reset(syncDelay)

@@ -66,10 +66,11 @@ func TestMakesRoom(t *testing.T) {
 	}
 }
 
-// TestFullAtStart has the disk fill up before what the last process wrote is in
-// the database's files: calls are answered, and go on when there is room.
-func TestFullAtStart(t *testing.T) {
-	fs := faultfs.New(1)
+// stuck returns the journal of a process that finds the disk full before what the
+// last one wrote, a record in a log, is in the database's files.
+func stuck(t *testing.T) (fs *faultfs.FS, j journal.Journal, first journal.Seq) {
+	t.Helper()
+	fs = faultfs.New(1)
 	l := openLog(t, openFaulty(t, fs), "log")
 	first, err := l.Append(t.Context(), journal.Synced, []byte("before"))
 	if err != nil {
@@ -82,7 +83,13 @@ func TestFullAtStart(t *testing.T) {
 		}
 		return nil
 	})
-	j := openFaulty(t, fs)
+	return fs, openFaulty(t, fs), first
+}
+
+// TestFullAtStart has the disk fill up before what the last process wrote is in
+// the database's files: calls are answered, and go on when there is room.
+func TestFullAtStart(t *testing.T) {
+	fs, j, first := stuck(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for range 3 {
@@ -91,7 +98,9 @@ func TestFullAtStart(t *testing.T) {
 		}
 	}
 	fs.Inject(nil)
-	for l = nil; l == nil && ctx.Err() == nil; time.Sleep(time.Millisecond) { // until the flush has seen the room
+	var l journal.Log
+	var err error
+	for ; l == nil && ctx.Err() == nil; time.Sleep(time.Millisecond) { // until the flush has seen the room
 		l, err = j.Open(ctx, "log", 3)
 	}
 	if err != nil {
@@ -108,5 +117,23 @@ func TestFullAtStart(t *testing.T) {
 	got, err := l.Get(ctx, first, last)
 	if err != nil || len(got) != 2 || string(got[0].Data) != "before" || string(got[1].Data) != "after" {
 		t.Errorf("after a power loss: %v, %v", got, err)
+	}
+}
+
+// TestCloseFullAtStart closes a journal that still waits for room: it does not wait
+// for ever, and the next process finds everything.
+func TestCloseFullAtStart(t *testing.T) {
+	fs, j, first := stuck(t)
+	closed := make(chan struct{})
+	go func() { j.Close(); close(closed) }()
+	select {
+	case <-closed:
+	case <-time.After(time.Minute):
+		t.Fatal("the journal does not close")
+	}
+	fs.Inject(nil)
+	got, err := openLog(t, openFaulty(t, fs), "log").Get(t.Context(), first)
+	if err != nil || len(got) != 1 || string(got[0].Data) != "before" {
+		t.Errorf("in the next process: %v, %v", got, err)
 	}
 }
