@@ -334,9 +334,12 @@ func (l *archiveLog) trim(ctx context.Context, before time.Time) error {
 	if events == 0 {
 		return nil
 	}
+	if err := l.Trim(ctx, first); err != nil {
+		return err
+	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.size.Events -= events
 	l.size.Bytes -= bytes
-	l.mu.Unlock()
-	return l.Trim(ctx, first)
+	return nil
 }

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"sync"
@@ -209,4 +210,22 @@ func TestArchiveReads(t *testing.T) {
 		}
 		k.check(events)
 	}
+}
+
+// TestArchiveTrimRefused has the journal refuse a trim: what is still there is
+// counted, and what the next trim takes is not.
+func TestArchiveTrimRefused(t *testing.T) {
+	k := newKeeper(t)
+	for id := range 3 {
+		k.must(k.keep(id))
+	}
+	old := kept
+	old.Days = 1
+	k.faults.Hold(0, 1)
+	if err := k.tendArchive(t.Context(), old, taken.AddDate(0, 0, 2)); !errors.Is(err, journal.ErrFull) {
+		t.Fatalf("the trim was not refused: %v", err)
+	}
+	k.check(3)
+	k.must(k.tendArchive(t.Context(), old, taken.AddDate(0, 0, 2)))
+	k.check(0)
 }

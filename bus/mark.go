@@ -2,8 +2,6 @@ package bus
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 
@@ -12,9 +10,7 @@ import (
 	"github.com/dhowhq/dhow/store"
 )
 
-// mark says how far a replay is. It is in the journal's batch that holds the
-// replayed events, as one more delivery, which brings it into the replay's row:
-// so a replay that is cut short between the two begins again behind them.
+// mark says how far a replay is (see delivery.Marks), for the replay's row.
 type mark struct {
 	Started time.Time // of the replay: another one of its name may follow
 	Reached journal.Seq
@@ -41,15 +37,11 @@ func (e *Engine) putMarked(ctx context.Context, r Replay, m mark, events []Event
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(m)
-	if err != nil {
-		return err
-	}
 	d, err := e.delivery(ctx)
 	if err != nil {
 		return err
 	}
-	return d.Enqueue(ctx, append(items, delivery.Item{Lanes: []string{r.ARN()}, Body: body})...)
+	return d.EnqueueMarked(ctx, items, r.ARN(), m)
 }
 
 // marked waits until the replay's row is as its marks say.
@@ -58,21 +50,14 @@ func (e *Engine) marked(ctx context.Context, r Replay) error {
 	if err != nil {
 		return err
 	}
-	for d.Waiting(r.ARN()) > 0 {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Millisecond):
-		}
-	}
-	return nil
+	return d.Await(ctx, r.ARN(), 1)
 }
 
 // sendMark is the delivery of a mark.
 func (e *Engine) sendMark(ctx context.Context, m delivery.Message) error {
 	var to mark
-	if err := json.Unmarshal(m.Body, &to); err != nil {
-		return &delivery.Error{Permanent: true, Err: fmt.Errorf("the mark of a replay: %w", err)}
+	if err := m.Mark(&to); err != nil {
+		return err
 	}
 	return e.cfg.DB.Update(ctx, func(tx *store.Tx) error {
 		r, ok := replayOf(tx, m.Lane)

@@ -395,25 +395,9 @@ func (m *model) check() {
 // is dead as the target's policy says; it is in the archive once, and replays
 // bring all that was there.
 func TestModel(t *testing.T) {
-	t.Run("memory", func(t *testing.T) {
-		testModel(t, 2, func(_ *rapid.T, seed uint64) disktest.Disk { return disktest.Memory(seed) })
-	})
-	t.Run("files", func(t *testing.T) {
-		testModel(t, 4, func(t *rapid.T, seed uint64) disktest.Disk { return disktest.Files(t, seed) })
-	})
-}
-
-// testModel runs the property; one in rare of its cases.
-func testModel(t *testing.T, rare int, make func(*rapid.T, uint64) disktest.Disk) {
 	db := storetest.Open(t)
-	cases := 0
-	rapid.Check(t, func(t *rapid.T) {
-		if cases++; cases%rare != 0 {
-			return
-		}
-		d := make(t, rapid.Uint64().Draw(t, "seed"))
-		defer d.Close()
-		m := &model{t: t, db: db, d: d, scope: cluster.Scope{Account: fmt.Sprintf("%012d", cases), Region: "eu-west-1"}, targets: map[string]mtarget{},
+	disktest.Check(t, func(t *rapid.T, d disktest.Disk, n int) {
+		m := &model{t: t, db: db, d: d, scope: cluster.Scope{Account: fmt.Sprintf("%012d", n), Region: "eu-west-1"}, targets: map[string]mtarget{},
 			plans: map[string]int{}, kinds: map[string]string{}, born: map[string]int{}, fates: map[string]*mfate{}, acked: map[string]bool{}, no: map[string]bool{}}
 		m.rules(t)
 		m.start(d.Journal())

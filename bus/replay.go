@@ -9,17 +9,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
+	"github.com/dhowhq/dhow/bus/delivery"
 	"github.com/dhowhq/dhow/journal"
 	"github.com/dhowhq/dhow/store"
 )
 
-// replayBatch is how many events of a replay are put at a time, and
-// replayBatchBytes how large they may be together: with the mark behind them they
-// are one append, unless very many rules match them.
-const (
-	replayBatch      = 100
-	replayBatchBytes = 1 << 20
-)
+// replayBatch is how many events of a replay are put at a time.
+const replayBatch = 100
 
 // lateBy bounds how late an event comes into its archive, and so, how far behind
 // events that were taken after it: it is tried for a day.
@@ -180,7 +176,7 @@ func (e *Engine) replayEvents(ctx context.Context, r Replay) error {
 		if at.Before(r.From) || !at.Before(r.To) {
 			continue
 		}
-		if size += len(v.event); len(batch) == replayBatch || len(batch) > 0 && size > replayBatchBytes {
+		if size += len(v.event); len(batch) == replayBatch || len(batch) > 0 && size > delivery.MarkedBytes {
 			if err := flush(rec.Seq); err != nil {
 				return err
 			}

@@ -75,26 +75,14 @@ func TestReplayOutOfOrder(t *testing.T) {
 	}
 }
 
-// faultyDeliveries is a journal with faults, of deliveries alone.
-type faultyDeliveries struct {
-	journal.Journal
-	faults journaltest.Faults
-}
-
-func (j *faultyDeliveries) Open(ctx context.Context, name string, term int64) (journal.Log, error) {
-	if name == "delivery/events/messages" {
-		return j.faults.Over(j.Journal).Open(ctx, name, term)
-	}
-	return j.Journal.Open(ctx, name, term)
-}
-
 // TestReplayOnFullDisk lets a replay wait for room rather than fail.
 func TestReplayOnFullDisk(t *testing.T) {
-	db, j, r := storetest.Open(t), &faultyDeliveries{Journal: mem.New()}, newReceiver()
+	var faults journaltest.Faults
+	db, j, r := storetest.Open(t), faults.Over(mem.New(), "delivery/events/messages"), newReceiver()
 	a := archived(t, db, j, 1000, 1001)
 	put(t, db, Rules, rule("r"))
 	put(t, db, Replays, Replay{Scope: here, Name: "p", Archive: "a", ArchiveID: a.ID, Bus: DefaultName, State: types.ReplayStateStarting, From: time.Unix(1000, 0), To: time.Unix(1010, 0)})
-	j.faults.Refuse(0, 1)
+	faults.Refuse(0, 1)
 	e, err := New(Config{DB: db, Journal: j, Targets: map[string]Target{"sqs": r}})
 	if err != nil {
 		t.Fatal(err)
@@ -114,11 +102,12 @@ func TestReplayOnFullDisk(t *testing.T) {
 // TestReplayCutShort has a replay cut short when a batch of it is written and nobody
 // knows: it goes on behind that batch.
 func TestReplayCutShort(t *testing.T) {
-	db, j, r := storetest.Open(t), &faultyDeliveries{Journal: mem.New()}, newReceiver()
+	var faults journaltest.Faults
+	db, j, r := storetest.Open(t), faults.Over(mem.New(), "delivery/events/messages"), newReceiver()
 	a := archived(t, db, j, slices.Repeat([]int64{1000}, 3*replayBatch)...)
 	put(t, db, Rules, rule("r"))
 	put(t, db, Replays, Replay{Scope: here, Name: "p", Archive: "a", ArchiveID: a.ID, Bus: DefaultName, State: types.ReplayStateStarting, StartedAt: time.Now(), From: time.Unix(1000, 0), To: time.Unix(1010, 0)})
-	j.faults.Forget(1, 1)
+	faults.Forget(1, 1)
 	r.fail = errors.New("not before the end of the replay")
 	e, err := New(Config{DB: db, Journal: j, Targets: map[string]Target{"sqs": r}})
 	if err != nil {

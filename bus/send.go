@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -78,8 +77,7 @@ func (e *Engine) policy(lane string) (delivery.Policy, bool) {
 	if isReplay(lane) {
 		ok := false
 		e.cfg.DB.View(func(r store.Reader) error { _, ok = replayOf(r, lane); return nil })
-		p.Backoff, p.MaxRetries = delivery.Exponential(time.Second, 30*time.Second), math.MaxInt // the replay waits for it
-		return p, ok
+		return delivery.Marks, ok
 	}
 	_, t, ok := e.find(lane)
 	if !ok {

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dhowhq/dhow/journal"
+	"github.com/dhowhq/dhow/journal/disktest"
 	"github.com/dhowhq/dhow/journal/journaltest"
 	"github.com/dhowhq/dhow/journal/mem"
 	"github.com/dhowhq/dhow/journal/pebble"
@@ -269,10 +270,8 @@ func model1(t *testing.T, j *faulty, rare int) {
 		must(t, f.j.Close())
 	})
 	streams := 0
-	rapid.Check(t, func(t *rapid.T) {
-		if streams++; streams%rare != 0 {
-			return
-		}
+	disktest.OneIn(t, rare, func(t *rapid.T) {
+		streams++
 		ref := f.stream(fmt.Sprint("s", streams), rapid.IntRange(1, 4).Draw(t, "shards"))
 		m := &model{f: f, j: f.j.(*faulty), ref: ref, acked: map[string][]string{}, tried: map[string]bool{}, place: map[string]Placed{}}
 		t.Repeat(map[string]func(*rapid.T){

@@ -262,7 +262,7 @@ func (e *Engine) replayFrom(ctx context.Context, r *reign, t *Topic, f *fifo, s 
 			return err
 		}
 		if body != nil {
-			if size += len(body); len(batch) == replayBatch || len(batch) > 0 && size > replayBatchBytes {
+			if size += len(body); len(batch) == replayBatch || len(batch) > 0 && size > delivery.MarkedBytes {
 				if err := r.putMarked(ctx, s, batch, next); err != nil {
 					return err
 				}

@@ -1,14 +1,12 @@
 package topic
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/dhowhq/dhow/journal"
 	"github.com/dhowhq/dhow/journal/journaltest"
 	"github.com/dhowhq/dhow/store"
 )
@@ -96,19 +94,6 @@ func TestReplayIsOver(t *testing.T) {
 	}
 }
 
-// faultyDeliveries is a journal with faults, of deliveries alone.
-type faultyDeliveries struct {
-	journal.Journal
-	faults journaltest.Faults
-}
-
-func (j *faultyDeliveries) Open(ctx context.Context, name string, term int64) (journal.Log, error) {
-	if name == "delivery/topics/messages" {
-		return j.faults.Over(j.Journal).Open(ctx, name, term)
-	}
-	return j.Journal.Open(ctx, name, term)
-}
-
 // TestReplayGoesOn has a replay to a standard queue meet a full disk, and one be cut
 // short when a batch of it is written and nobody knows: they go on behind what is
 // written, with nothing coming again.
@@ -119,8 +104,8 @@ func TestReplayGoesOn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			j := &faultyDeliveries{Journal: w.journal}
-			w.journal = j
+			var faults journaltest.Faults
+			w.journal = faults.Over(w.journal, "delivery/topics/messages")
 			w.start()
 			defer func() { w.stop() }()
 			top := w.topic("t.fifo", fifoTopic, func(t *Topic) { t.ArchiveDays = 7; t.Archived = time.Now().Truncate(time.Millisecond) })
@@ -132,7 +117,7 @@ func TestReplayGoesOn(t *testing.T) {
 			w.mu.Lock()
 			w.refuse = func(string, int) error { return errAway } // until the end of the replay: deliveries may come again too
 			w.mu.Unlock()
-			fail(&j.faults)
+			fail(&faults)
 			s := w.subscribe(top, SQS, queueARN("q"), func(s *Subscription) {
 				s.Replay = Replay{ID: "r", From: time.Now().Add(-time.Hour), Status: ReplayPending}
 			})

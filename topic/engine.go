@@ -274,41 +274,15 @@ const (
 // dropOrphans removes subscriptions that were not confirmed in time, or whose
 // topic is gone.
 func (e *Engine) dropOrphans(ctx context.Context, now time.Time) error {
-	var keys []string
-	e.cfg.DB.View(func(rd store.Reader) error {
-		for s := range Subscriptions.List(rd, "") {
-			t, ok := Topics.Get(rd, s.Scope.Key(s.Topic))
-			orphan := !ok || t.ID != s.TopicID
-			since := s.Asked
-			if since.Before(s.Created) {
-				since = s.Created
-			}
-			if (orphan || s.Pending || s.Cancelled) && now.Sub(since) > pendingTime {
-				keys = append(keys, s.RowKey())
-			}
+	return Subscriptions.Prune(ctx, e.cfg.DB, "", func(rd store.Reader, s Subscription) bool {
+		t, ok := Topics.Get(rd, s.Scope.Key(s.Topic))
+		orphan := !ok || t.ID != s.TopicID
+		since := s.Asked
+		if since.Before(s.Created) {
+			since = s.Created
 		}
-		return nil
+		return (orphan || s.Pending || s.Cancelled) && now.Sub(since) > pendingTime
 	})
-	return removeRows(ctx, e.cfg.DB, Subscriptions, keys)
-}
-
-// rowsAtOnce keeps transactions within the store's bounds.
-const rowsAtOnce = 90
-
-func removeRows[T any](ctx context.Context, db *store.DB, table *store.Table[T], keys []string) error {
-	for len(keys) > 0 {
-		some := keys[:min(rowsAtOnce, len(keys))]
-		keys = keys[len(some):]
-		if err := db.Update(ctx, func(tx *store.Tx) error {
-			for _, k := range some {
-				table.Delete(tx, k)
-			}
-			return nil
-		}); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Reset removes everything of an account.

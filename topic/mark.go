@@ -2,32 +2,20 @@ package topic
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"math"
-	"time"
 
 	"github.com/dhowhq/dhow/bus/delivery"
 	"github.com/dhowhq/dhow/store"
 )
 
-// mark says how far a replay is. It is in the journal's batch that holds the
-// replayed messages, as one more delivery, which brings it into the subscription's
-// row: so a replay that is cut short between the two goes on behind them.
+// mark says how far a replay is (see delivery.Marks), for the subscription's row.
 type mark struct {
 	ID   string // Replay.ID
 	Next uint64 // Replay.Next
 }
 
-// markPolicy does not give up: the replay waits for its marks when it goes on.
-var markPolicy = delivery.Policy{MaxRetries: math.MaxInt, Backoff: delivery.Exponential(time.Second, 30*time.Second), Ordered: true}
-
 const (
-	// replayBatch is how many messages of a replay are enqueued at a time, and
-	// replayBatchBytes how large they may be together: with the mark behind them
-	// they are one append.
-	replayBatch      = 500
-	replayBatchBytes = 1 << 20
+	// replayBatch is how many messages of a replay are enqueued at a time.
+	replayBatch = 500
 	// replaysAhead is how many messages of a replay wait for their delivery before
 	// no more are enqueued.
 	replaysAhead = 1000
@@ -37,14 +25,10 @@ const (
 // on with next, once there is room for them.
 func (r *reign) putMarked(ctx context.Context, s *Subscription, batch []delivery.Item, next uint64) error {
 	if len(batch) > 0 {
-		body, err := json.Marshal(mark{s.Replay.ID, next})
-		if err != nil {
+		if err := r.deliver.Await(ctx, s.ARN(), replaysAhead); err != nil {
 			return err
 		}
-		if err := r.waits(ctx, s.ARN(), replaysAhead); err != nil {
-			return err
-		}
-		if err := r.deliver.Enqueue(ctx, append(batch, delivery.Item{Lanes: []string{replayLane + s.ARN()}, Body: body})...); err != nil {
+		if err := r.deliver.EnqueueMarked(ctx, batch, replayLane+s.ARN(), mark{s.Replay.ID, next}); err != nil {
 			return err
 		}
 	}
@@ -54,19 +38,7 @@ func (r *reign) putMarked(ctx context.Context, s *Subscription, batch []delivery
 
 // marked waits until the row of a subscription is as its marks say.
 func (r *reign) marked(ctx context.Context, s *Subscription) error {
-	return r.waits(ctx, replayLane+s.ARN(), 1)
-}
-
-// waits returns when fewer than n deliveries of a lane are not done.
-func (r *reign) waits(ctx context.Context, lane string, n int) error {
-	for r.deliver.Waiting(lane) >= n {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-	return nil
+	return r.deliver.Await(ctx, replayLane+s.ARN(), 1)
 }
 
 // replays reports whether the subscription of that ARN replays.
@@ -82,8 +54,8 @@ func (e *Engine) replays(subscriptionARN string) (ok bool) {
 // sendMark is the delivery of a mark.
 func (e *Engine) sendMark(ctx context.Context, subscriptionARN string, d delivery.Message) error {
 	var to mark
-	if err := json.Unmarshal(d.Body, &to); err != nil {
-		return &delivery.Error{Permanent: true, Err: fmt.Errorf("the mark of a replay: %w", err)}
+	if err := d.Mark(&to); err != nil {
+		return err
 	}
 	return e.cfg.DB.Update(ctx, func(tx *store.Tx) error {
 		s, ok := findSubscription(tx, subscriptionARN)

@@ -351,25 +351,9 @@ func (m *model) checkOrder(s *subscriber, got []string) {
 // to no other, or to its dead-letter queue; FIFO queues get it once and in the
 // order of its group, by replays of the archive too.
 func TestModel(t *testing.T) {
-	t.Run("memory", func(t *testing.T) {
-		testModel(t, 2, func(_ *rapid.T, seed uint64) disktest.Disk { return disktest.Memory(seed) })
-	})
-	t.Run("files", func(t *testing.T) {
-		testModel(t, 4, func(t *rapid.T, seed uint64) disktest.Disk { return disktest.Files(t, seed) })
-	})
-}
-
-// testModel runs the property; one in rare of its cases.
-func testModel(t *testing.T, rare int, make func(*rapid.T, uint64) disktest.Disk) {
 	db := storetest.Open(t)
-	cases := 0
-	rapid.Check(t, func(t *rapid.T) {
-		if cases++; cases%rare != 0 {
-			return
-		}
-		d := make(t, rapid.Uint64().Draw(t, "seed"))
-		defer d.Close()
-		m := &model{t: t, db: db, d: d, scope: cluster.Scope{Account: fmt.Sprintf("%012d", cases), Region: "eu-west-1"}, byBody: map[string]*posting{}}
+	disktest.Check(t, func(t *rapid.T, d disktest.Disk, n int) {
+		m := &model{t: t, db: db, d: d, scope: cluster.Scope{Account: fmt.Sprintf("%012d", n), Region: "eu-west-1"}, byBody: map[string]*posting{}}
 		m.topics(t)
 		defer m.clear()
 		for _, fifo := range []bool{false, false, true, true} {

@@ -25,7 +25,7 @@ func (e *Engine) policy(lane string) (delivery.Policy, bool) {
 		return outside.policy(7 * time.Hour), ok
 	}
 	if sub, ok := strings.CutPrefix(lane, replayLane); ok {
-		return markPolicy, e.replays(sub)
+		return delivery.Marks, e.replays(sub)
 	}
 	if strings.HasPrefix(lane, phoneLane) || IsEndpoint(lane) {
 		return outside.policy(7 * time.Hour), true

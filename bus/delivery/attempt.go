@@ -45,6 +45,7 @@ func (e *Engine) deliver(t *task) {
 		e.wakeFlush()
 	default:
 		t.done = true
+		t.lane.told()
 		e.stats.Waiting--
 		if t.rec.left--; t.rec.left == 0 {
 			e.finish(t.rec)

@@ -13,6 +13,7 @@ type lane struct {
 	active  int
 	slot    time.Time // when the next attempt may begin, of a lane with a rate
 	timer   *time.Timer
+	fewer   chan struct{} // closed when one is done, for those who wait for that
 }
 
 const defaultConcurrent = 64
@@ -34,6 +35,14 @@ func (l *lane) add(t *task) {
 		l.ready.push(t)
 	} else {
 		heap.Push(&l.waiting, t)
+	}
+}
+
+// told wakes those who wait for a task to be done.
+func (l *lane) told() {
+	if l.fewer != nil {
+		close(l.fewer)
+		l.fewer = nil
 	}
 }
 

@@ -4,8 +4,8 @@
 package disktest
 
 import (
+	"math"
 	"math/rand/v2"
-	"sync"
 
 	"pgregory.net/rapid"
 
@@ -122,22 +122,6 @@ func (d *files) Fail(t *rapid.T) {
 	case "torn":
 		d.fs.StopAfter(n)
 	case "sync":
-		d.fs.Inject(failSyncs(n))
-	}
-}
-
-// failSyncs fails all syncs after some.
-func failSyncs(after int) func(faultfs.Op) error {
-	var mu sync.Mutex
-	return func(op faultfs.Op) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if op.Kind != faultfs.Sync {
-			return nil
-		}
-		if after--; after < 0 {
-			return faultfs.ErrIO
-		}
-		return nil
+		d.fs.Inject(faultfs.FailSyncs(n, math.MaxInt))
 	}
 }

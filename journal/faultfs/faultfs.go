@@ -140,6 +140,23 @@ func (fs *FS) Inject(hook func(Op) error) {
 	fs.d.hook = hook
 }
 
+// FailSyncs is a hook for Inject: of the syncs after some others, n fail.
+func FailSyncs(after, n int) func(Op) error {
+	var mu sync.Mutex
+	syncs := 0
+	return func(op Op) error {
+		if op.Kind != Sync {
+			return nil
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if syncs++; syncs > after && syncs-after <= n {
+			return ErrIO
+		}
+		return nil
+	}
+}
+
 // Limit sets the size of the disk in bytes, 0 for one without end. It may be
 // less than what is there.
 func (fs *FS) Limit(bytes int64) {

@@ -68,16 +68,10 @@ func TestFailedSync(t *testing.T) {
 	d, _ := fs.OpenDir("/")
 	d.Sync()
 	f.Write([]byte("lost"))
-	fs.Inject(func(op faultfs.Op) error {
-		if op.Kind == faultfs.Sync {
-			return faultfs.ErrIO
-		}
-		return nil
-	})
+	fs.Inject(faultfs.FailSyncs(0, 1))
 	if err := f.Sync(); !errors.Is(err, faultfs.ErrIO) {
 		t.Fatal(err)
 	}
-	fs.Inject(nil)
 	if err := f.Sync(); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package journaltest
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 
 	"github.com/dhowhq/dhow/journal"
@@ -14,8 +15,9 @@ type Faults struct {
 	refuse, forget, hold atomic.Int32 // how many do
 }
 
-// Over returns j with the faults. The next process's journal may have them too.
-func (f *Faults) Over(j journal.Journal) journal.Journal { return &faulty{j, f} }
+// Over returns j with the faults, in the logs of these names alone if there are
+// any. The next process's journal may have them too.
+func (f *Faults) Over(j journal.Journal, logs ...string) journal.Journal { return &faulty{j, f, logs} }
 
 // Refuse has the n appends after some others answer journal.ErrFull, with nothing
 // written.
@@ -43,12 +45,16 @@ func (f *Faults) Heal() {
 
 type faulty struct {
 	journal.Journal
-	f *Faults
+	f    *Faults
+	logs []string
 }
 
 func (j *faulty) Open(ctx context.Context, name string, term int64) (journal.Log, error) {
 	l, err := j.Journal.Open(ctx, name, term)
-	return &faultyLog{l, j.f}, err
+	if err != nil || len(j.logs) > 0 && !slices.Contains(j.logs, name) {
+		return l, err
+	}
+	return &faultyLog{l, j.f}, nil
 }
 
 type faultyLog struct {

@@ -39,6 +39,7 @@ type committer struct {
 	unsynced []*change // written, waiting for a sync
 	written  uint64    // count of the last frame
 	timed    bool      // timer runs
+	unsure   bool      // changes were told to be unknown, and are not synced yet
 	timer    *time.Timer
 
 	workers sync.WaitGroup
@@ -287,15 +288,36 @@ func (c *committer) syncWritten() {
 	c.unsynced, c.timed = nil, false
 	c.smu.Unlock()
 	err := c.j.sync(upto)
-	if errors.Is(err, journal.ErrUnknown) { // once there is room they are synced
-		c.smu.Lock()
+	c.smu.Lock()
+	switch {
+	case err == nil:
+		c.unsure = false
+	case errors.Is(err, errStuck): // once there is room they are synced
+		c.unsure = c.unsure || len(group) > 0
 		c.timed = true
 		c.timer.Reset(syncDelay)
-		c.smu.Unlock()
 	}
+	c.smu.Unlock()
 	for _, ch := range group {
 		ch.done <- err
 	}
+}
+
+// ensure syncs what was told to be unknown: who reads it may act on it.
+func (c *committer) ensure(ctx context.Context) error {
+	c.smu.Lock()
+	unsure := c.unsure
+	c.smu.Unlock()
+	if !unsure {
+		return nil
+	}
+	ch := newChange(journal.Synced, 0)
+	ch.makesRoom = true
+	err := c.do(ctx, ch)
+	if errors.Is(err, errStuck) {
+		return fmt.Errorf("%w: %w", journal.ErrFull, errStuck)
+	}
+	return err
 }
 
 // close ends the committer after the changes that were submitted.

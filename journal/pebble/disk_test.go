@@ -239,7 +239,7 @@ func TestSyncFails(t *testing.T) {
 	if _, err := l.Append(t.Context(), journal.Synced, []byte("before")); err != nil {
 		t.Fatal(err)
 	}
-	fs.Inject(failSync(0))
+	fs.Inject(faultfs.FailSyncs(0, 1))
 	_, err := l.Append(t.Context(), journal.Synced, []byte("x"))
 	if !errors.Is(err, journal.ErrUnknown) || !errors.Is(err, journal.ErrClosed) {
 		t.Errorf("the append whose sync failed: %v", err)

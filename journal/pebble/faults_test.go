@@ -186,7 +186,7 @@ func (w *world) round(t *rapid.T) {
 	}
 	w.start(t)
 	if end == "sync" {
-		w.fs.Inject(failSync(after / 4))
+		w.fs.Inject(faultfs.FailSyncs(after/4, 1))
 	} else {
 		w.fs.StopAfter(after)
 	}
@@ -196,22 +196,6 @@ func (w *world) round(t *rapid.T) {
 	}
 	wg.Wait()
 	w.end(end)
-}
-
-// failSync is a hook that fails one sync, after n others.
-func failSync(n int) func(faultfs.Op) error {
-	var mu sync.Mutex
-	return func(op faultfs.Op) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if op.Kind != faultfs.Sync {
-			return nil
-		}
-		if n--; n == -1 {
-			return faultfs.ErrIO
-		}
-		return nil
-	}
 }
 
 // end ends the process.

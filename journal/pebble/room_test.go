@@ -1,6 +1,7 @@
 package pebble_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -66,10 +67,11 @@ func TestMakesRoom(t *testing.T) {
 	}
 }
 
-// TestFullAtStart has the disk fill up before what the last process wrote is in
-// the database's files: calls are answered, and go on when there is room.
-func TestFullAtStart(t *testing.T) {
-	fs := faultfs.New(1)
+// stuck returns the journal of a process that finds the disk full before what the
+// last one wrote, a record in a log, is in the database's files.
+func stuck(t *testing.T) (fs *faultfs.FS, j journal.Journal, first journal.Seq) {
+	t.Helper()
+	fs = faultfs.New(1)
 	l := openLog(t, openFaulty(t, fs), "log")
 	first, err := l.Append(t.Context(), journal.Synced, []byte("before"))
 	if err != nil {
@@ -82,7 +84,13 @@ func TestFullAtStart(t *testing.T) {
 		}
 		return nil
 	})
-	j := openFaulty(t, fs)
+	return fs, openFaulty(t, fs), first
+}
+
+// TestFullAtStart has the disk fill up before what the last process wrote is in
+// the database's files: calls are answered, and go on when there is room.
+func TestFullAtStart(t *testing.T) {
+	fs, j, first := stuck(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for range 3 {
@@ -91,7 +99,9 @@ func TestFullAtStart(t *testing.T) {
 		}
 	}
 	fs.Inject(nil)
-	for l = nil; l == nil && ctx.Err() == nil; time.Sleep(time.Millisecond) { // until the flush has seen the room
+	var l journal.Log
+	var err error
+	for ; l == nil && ctx.Err() == nil; time.Sleep(time.Millisecond) { // until the flush has seen the room
 		l, err = j.Open(ctx, "log", 3)
 	}
 	if err != nil {
@@ -109,4 +119,75 @@ func TestFullAtStart(t *testing.T) {
 	if err != nil || len(got) != 2 || string(got[0].Data) != "before" || string(got[1].Data) != "after" {
 		t.Errorf("after a power loss: %v, %v", got, err)
 	}
+}
+
+// TestCloseFullAtStart closes a journal that still waits for room: it does not wait
+// for ever, and the next process finds everything.
+func TestCloseFullAtStart(t *testing.T) {
+	fs, j, first := stuck(t)
+	closed := make(chan struct{})
+	go func() { j.Close(); close(closed) }()
+	select {
+	case <-closed:
+	case <-time.After(time.Minute):
+		t.Fatal("the journal does not close")
+	}
+	fs.Inject(nil)
+	got, err := openLog(t, openFaulty(t, fs), "log").Get(t.Context(), first)
+	if err != nil || len(got) != 1 || string(got[0].Data) != "before" {
+		t.Errorf("in the next process: %v, %v", got, err)
+	}
+}
+
+// TestUnknownFullAtStart has the disk fill up while an append waits for what the last
+// process wrote: its outcome is unknown, and the log, which holds it, is not opened
+// again before it is on disk.
+func TestUnknownFullAtStart(t *testing.T) {
+	fs := faultfs.New(1)
+	if _, err := openLog(t, openFaulty(t, fs), "log").Append(t.Context(), journal.Synced, []byte("before")); err != nil {
+		t.Fatal(err)
+	}
+	fs = fs.Kill()
+	large := []byte(strings.Repeat("x", 10_000))
+	full, written := make(chan struct{}), make(chan struct{}, 1)
+	fs.Inject(func(op faultfs.Op) error {
+		if isWAL(op.Path) && op.Kind == faultfs.Write && op.Size > len(large) {
+			written <- struct{}{}
+		}
+		if strings.HasSuffix(op.Path, ".sst") && op.Kind == faultfs.Create {
+			<-full
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	j := openFaulty(t, fs)
+	l := openLog(t, j, "new")
+	unknown := make(chan error, 1)
+	go func() {
+		_, err := l.Append(t.Context(), journal.Synced, large)
+		unknown <- err
+	}()
+	<-written
+	close(full)
+	if err := <-unknown; !errors.Is(err, journal.ErrUnknown) {
+		t.Fatalf("the append: %v", err)
+	}
+	if _, err := j.Open(t.Context(), "new", 1); !errors.Is(err, journal.ErrFull) {
+		t.Errorf("on a full disk: %v", err)
+	}
+	fs.Inject(nil)
+	var err error
+	for l = nil; l == nil; time.Sleep(time.Millisecond) { // until the flush has seen the room
+		if l, err = j.Open(t.Context(), "new", 1); err != nil && !errors.Is(err, journal.ErrFull) {
+			t.Fatal(err)
+		}
+	}
+	fs = fs.PowerLoss()
+	for r, err := range openLog(t, openFaulty(t, fs), "new").Read(t.Context(), 0) {
+		if err != nil || !bytes.Equal(r.Data, large) {
+			t.Errorf("%.20q, %v", r.Data, err)
+		}
+		return
+	}
+	t.Error("what could be read is lost")
 }

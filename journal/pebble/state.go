@@ -155,6 +155,9 @@ func (j *Journal) Open(ctx context.Context, name string, term int64) (journal.Lo
 	if err := journal.CheckName(name); err != nil {
 		return nil, err
 	}
+	if err := j.commit.ensure(ctx); err != nil {
+		return nil, err
+	}
 	s, err := j.lookup(ctx, name)
 	if err != nil {
 		return nil, err
