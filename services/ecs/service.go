@@ -32,7 +32,7 @@ func (a *API) CreateService(ctx context.Context, in *ecs.CreateServiceInput) (*e
 	if err := refuseOnCreate(in); err != nil {
 		return nil, err
 	}
-	if err := validateTags(in.Tags); err != nil {
+	if err := validateTags(in.Tags, forceTag); err != nil {
 		return nil, err
 	}
 	w := wish{

@@ -13,7 +13,11 @@ import (
 // TagResource sets tags on a cluster, service, task, task definition or
 // container instance.
 func (a *API) TagResource(ctx context.Context, in *ecs.TagResourceInput) (*ecs.TagResourceOutput, error) {
-	if err := validateTags(in.Tags); err != nil {
+	var own []string
+	if r, _ := parseARN(deref(in.ResourceArn)); r.Kind == "service" {
+		own = []string{forceTag}
+	}
+	if err := validateTags(in.Tags, own...); err != nil {
 		return nil, err
 	}
 	return &ecs.TagResourceOutput{}, a.changeTags(ctx, deref(in.ResourceArn), func(old []types.Tag) ([]types.Tag, error) {

@@ -43,6 +43,12 @@ func TestTags(t *testing.T) {
 		if m := list(); m["a"] != "2" || len(m) != before+1 {
 			t.Errorf("%s has tags %v", arn, m)
 		}
+		_, err = f.TagResource(f.ctx, &ecs.TagResourceInput{ResourceArn: &arn, Tags: []types.Tag{{Key: ptr(forceTag), Value: ptr("because")}}})
+		if arn == f.scope.ARN("ecs", "service/default/s") {
+			must(t, err)
+		} else {
+			refused(t, err, "InvalidParameterException", "is for services: it does nothing on other resources")
+		}
 	}
 	var many []types.Tag
 	for i := range 50 {
@@ -85,7 +91,7 @@ func TestValidateTags(t *testing.T) {
 		{[]types.Tag{{Key: ptr("k")}, {Key: ptr("k")}}, "Duplicate"},
 		{make([]types.Tag, 51), "more than 50"},
 	} {
-		if err := validateTags(tt.tags); tt.text != "" {
+		if err := validateTags(tt.tags, forceTag); tt.text != "" {
 			refused(t, err, "InvalidParameterException", tt.text)
 		} else if err != nil {
 			t.Error(err)

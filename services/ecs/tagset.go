@@ -16,8 +16,8 @@ var tagChars = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
 // validateTags checks tags that a client gives, by the limits of the ECS API
 // reference: 50 a resource, keys of 1-128 characters, values of up to 256,
 // letters, digits, spaces and _ . : / = + - @, and no key of AWS's own,
-// nor one of dhow's own that it does not know.
-func validateTags(tags []types.Tag) error {
+// nor one of dhow's own but those in own, which act on the resource.
+func validateTags(tags []types.Tag, own ...string) error {
 	if len(tags) > maxTags {
 		return invalidParam("Tags can not have more than %d elements", maxTags)
 	}
@@ -33,6 +33,8 @@ func validateTags(tags []types.Tag) error {
 			return invalidParam("Tag value of key %s can not be longer than 256 characters", k)
 		case strings.HasPrefix(strings.ToLower(k), "aws:"):
 			return invalidParam("Tag keys can not start with 'aws:': %s is reserved for AWS use", k)
+		case k == forceTag && !slices.Contains(own, k):
+			return invalidParam("The tag %s is for services: it does nothing on other resources", k)
 		case strings.HasPrefix(strings.ToLower(k), "dhow:") && k != forceTag:
 			return invalidParam("There is no tag %s: tags that begin with 'dhow:' are dhow's own, and of ECS it knows %s, on services", k, forceTag)
 		case !tagChars.MatchString(k) || !tagChars.MatchString(v):
