@@ -78,12 +78,17 @@ func (o Open) session(r *http.Request, s Signature, c *awsapi.Call) error {
 // admit makes c a call of a session's, within the policies of its role.
 func (o Open) admit(s Session, c *awsapi.Call) {
 	c.Account, c.Principal = s.Account, s.Principal()
-	if o.Policies == nil {
-		return
+	if o.Policies != nil {
+		Limit(c, func() policy.Documents { return o.Policies(s.Account, s.Role) })
 	}
+}
+
+// Limit holds the caller of c, who is named, to what policies allow: they are
+// asked for at each question, and decide together.
+func Limit(c *awsapi.Call, policies func() policy.Documents) {
 	c.Allow = func(action, resource string) error {
-		r := policy.Request{Account: s.Account, Principal: c.Principal, Action: action, Resource: resource, Facts: facts(c, time.Now())}
-		said := o.Policies(s.Account, s.Role).Decide(r)
+		r := policy.Request{Account: c.Account, Principal: c.Principal, Action: action, Resource: resource, Facts: facts(c, time.Now())}
+		said := policies().Decide(r)
 		if said == policy.Allow {
 			return nil
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dhowhq/dhow/cluster"
 	"github.com/dhowhq/dhow/contract/registry"
+	"github.com/dhowhq/dhow/identity"
 	"github.com/dhowhq/dhow/identity/policy"
 	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/store/storetest"
@@ -30,13 +31,11 @@ func newGuarded(t *testing.T, policies map[string]string, asked func(string)) (a
 			if err != nil {
 				t.Error(err)
 			}
+			identity.Limit(c, func() policy.Documents { return policy.Documents{d} })
+			allow := c.Allow
 			c.Allow = func(action, resource string) error {
 				asked(action + " " + resource)
-				said := d.Decide(policy.Request{Principal: c.Principal, Action: action, Resource: resource})
-				if said == policy.Allow {
-					return nil
-				}
-				return &awsapi.Denied{Principal: c.Principal, Action: action, Resource: resource, Explicit: said == policy.Deny}
+				return allow(action, resource)
 			}
 		}
 		api.ServeHTTP(w, r.WithContext(awsapi.WithCall(r.Context(), c)))

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/glue/types"
 
 	"github.com/dhowhq/dhow/contract/registry"
+	"github.com/dhowhq/dhow/identity"
 	"github.com/dhowhq/dhow/identity/policy"
 	"github.com/dhowhq/dhow/internal/awsapi"
 	"github.com/dhowhq/dhow/store/storetest"
@@ -34,13 +35,7 @@ func (r roles) Authorize(_ *http.Request, c *awsapi.Call) error {
 		return nil
 	}
 	d, err := policy.ParseIdentity(text)
-	c.Allow = func(action, resource string) error {
-		said := d.Decide(policy.Request{Account: account, Principal: c.Principal, Action: action, Resource: resource})
-		if said == policy.Allow {
-			return nil
-		}
-		return &awsapi.Denied{Principal: c.Principal, Action: action, Resource: resource, Explicit: said == policy.Deny}
-	}
+	identity.Limit(c, func() policy.Documents { return policy.Documents{d} })
 	return err
 }
 
