@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -29,8 +28,7 @@ func TestContractsOfStreams(t *testing.T) {
 		t.Helper()
 		_, err := s.kinesis.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: &name, ShardCount: aws.Int32(1), Tags: pairs(tags)})
 		s.check(err)
-		s.check(kinesis.NewStreamExistsWaiter(s.kinesis).Wait(ctx, &kinesis.DescribeStreamInput{StreamName: &name}, 20*time.Second,
-			func(o *kinesis.StreamExistsWaiterOptions) { o.MinDelay, o.MaxDelay = 50*time.Millisecond, time.Second }))
+		created(t, s.kinesis, name)
 		return &name, "arn:aws:kinesis:us-east-1:" + s.account + ":stream/" + name
 	}
 	record := func(data []byte) kintypes.PutRecordsRequestEntry {
@@ -188,8 +186,7 @@ func TestContractsOfBuses(t *testing.T) {
 	s.check(err)
 	_, err = s.kinesis.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: aws.String("strict"), ShardCount: aws.Int32(1), Tags: map[string]string{"dhow:schema": "shop/order"}})
 	s.check(err)
-	s.check(kinesis.NewStreamExistsWaiter(s.kinesis).Wait(ctx, &kinesis.DescribeStreamInput{StreamName: aws.String("strict")}, 20*time.Second,
-		func(o *kinesis.StreamExistsWaiterOptions) { o.MinDelay, o.MaxDelay = 50*time.Millisecond, time.Second }))
+	created(t, s.kinesis, "strict")
 	targets := []string{s.queueARN("strict"), *topic.TopicArn, "arn:aws:kinesis:us-east-1:" + s.account + ":stream/strict"}
 	for i, arn := range targets {
 		rule("plain", fmt.Sprint("r", i), arn, true)

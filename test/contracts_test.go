@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -193,8 +192,7 @@ func (s *shop) stream(c *avro.Consumer[purchase], forms map[string][]avro.Option
 	streams, name, ctx := kinesis.NewFromConfig(s.cfg), "purchases", s.Context()
 	_, err := streams.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: &name, ShardCount: aws.Int32(1)})
 	s.must(err)
-	s.must(kinesis.NewStreamExistsWaiter(streams).Wait(ctx, &kinesis.DescribeStreamInput{StreamName: &name}, 20*time.Second,
-		func(o *kinesis.StreamExistsWaiterOptions) { o.MinDelay, o.MaxDelay = 50*time.Millisecond, time.Second }))
+	created(s.T, streams, name)
 	sent := 0
 	for form, opts := range forms {
 		in, err := s.producer("1.1.0", opts...).Kinesis(name, "key", aPurchase())

@@ -32,8 +32,7 @@ func TestEventsIntoStream(t *testing.T) {
 	for _, name := range []string{"keyed", "plain"} {
 		_, err := streams.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: &name, ShardCount: aws.Int32(2)})
 		check(err)
-		check(kinesis.NewStreamExistsWaiter(streams).Wait(ctx, &kinesis.DescribeStreamInput{StreamName: &name}, 20*time.Second,
-			func(o *kinesis.StreamExistsWaiterOptions) { o.MinDelay, o.MaxDelay = 50*time.Millisecond, time.Second }))
+		created(t, streams, name)
 	}
 	dead, err := queues.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("dead")})
 	check(err)
@@ -121,8 +120,7 @@ func TestEventsIntoBusyShard(t *testing.T) {
 	check := failing(t)
 	_, err := streams.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: aws.String("narrow"), ShardCount: aws.Int32(1)})
 	check(err)
-	check(kinesis.NewStreamExistsWaiter(streams).Wait(ctx, &kinesis.DescribeStreamInput{StreamName: aws.String("narrow")}, 20*time.Second,
-		func(o *kinesis.StreamExistsWaiterOptions) { o.MinDelay, o.MaxDelay = 50*time.Millisecond, time.Second }))
+	created(t, streams, "narrow")
 	_, err = bus.PutRule(ctx, &eventbridge.PutRuleInput{Name: aws.String("r"), EventPattern: aws.String(`{"source":["bulk"]}`)})
 	check(err)
 	_, err = bus.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: aws.String("r"), Targets: []ebtypes.Target{
@@ -158,6 +156,16 @@ func eventID(t *testing.T, r types.Record) string {
 		t.Fatalf("%s: %v", r.Data, err)
 	}
 	return e.ID
+}
+
+// created waits until a stream that is being made can be used.
+func created(t *testing.T, c *kinesis.Client, stream string) {
+	t.Helper()
+	err := kinesis.NewStreamExistsWaiter(c).Wait(t.Context(), &kinesis.DescribeStreamInput{StreamName: &stream}, 20*time.Second,
+		func(o *kinesis.StreamExistsWaiterOptions) { o.MinDelay, o.MaxDelay = 50*time.Millisecond, time.Second })
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // follow reads a stream from its beginning until it gave n records, and then

@@ -58,8 +58,7 @@ func TestOtherAccountsTargets(t *testing.T) {
 	check(err)
 	_, err = streams.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: aws.String("s"), ShardCount: aws.Int32(1)})
 	check(err)
-	check(kinesis.NewStreamExistsWaiter(streams).Wait(ctx, &kinesis.DescribeStreamInput{StreamName: aws.String("s")}, 20*time.Second,
-		func(o *kinesis.StreamExistsWaiterOptions) { o.MinDelay, o.MaxDelay = 50*time.Millisecond, time.Second }))
+	created(t, streams, "s")
 	stream, role := "arn:aws:kinesis:us-east-1:"+theirs+":stream/s", "arn:aws:iam::"+ours+":role/carrier"
 
 	rule, err := events.PutRule(ctx, &eventbridge.PutRuleInput{Name: aws.String("r"), EventPattern: aws.String(`{"source":["shop"]}`)})
