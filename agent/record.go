@@ -119,9 +119,19 @@ func writeJSON(dir, name string, v any) error {
 	if err != nil {
 		return err
 	}
-	tmp := filepath.Join(dir, name+".new")
-	if err := os.WriteFile(tmp, b, 0o600); err != nil {
-		return err
+	return replace(filepath.Join(dir, name), b)
+}
+
+// replace puts a file in the place of another one, or of none, in one step. It is
+// not synced.
+func replace(path string, b []byte) error {
+	tmp := path + ".new"
+	err := os.WriteFile(tmp, b, 0o600)
+	if err == nil {
+		err = os.Rename(tmp, path)
 	}
-	return os.Rename(tmp, filepath.Join(dir, name))
+	if err != nil {
+		os.Remove(tmp) // it takes room that the disk may lack
+	}
+	return err
 }

@@ -143,18 +143,9 @@ func (d *schemaDisk) write(key schemaKey, s Schema, at time.Time) error {
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return err
 	}
-	tmp := path + ".new"
-	err = os.WriteFile(tmp, fmt.Appendf(nil, "%x\n%s", sum, rest), 0o600)
-	if err == nil {
-		err = os.Chtimes(tmp, at, at)
-	}
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		os.Remove(tmp) // it takes room that the disk may lack
+	if err := replace(path, fmt.Appendf(nil, "%x\n%s", sum, rest)); err != nil {
 		return err
 	}
 	d.sums[key] = sum
-	return nil
+	return os.Chtimes(path, at, at)
 }
