@@ -186,3 +186,10 @@ func (resetCmd) Run(ctx context.Context) error {
 	}
 	return res.Body.Close()
 }
+
+// printJSON is what --json prints of an answer.
+func printJSON(v any) error {
+	out := json.NewEncoder(os.Stdout)
+	out.SetIndent("", "  ")
+	return out.Encode(v)
+}

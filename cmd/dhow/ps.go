@@ -95,9 +95,7 @@ func (c psCmd) Run(ctx context.Context) error {
 		return err
 	}
 	if c.JSON {
-		e := json.NewEncoder(os.Stdout)
-		e.SetIndent("", "  ")
-		return e.Encode(lines)
+		return printJSON(lines)
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "TASK\tCLUSTER\tDEFINITION\tGROUP\tSTATUS\tHEALTH\tADDRESS\tAGE\tREASON")

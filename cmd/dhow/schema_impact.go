@@ -30,9 +30,7 @@ func (c schemaImpactCmd) Run(ctx context.Context) error {
 		return err
 	}
 	if c.JSON {
-		out := json.NewEncoder(os.Stdout)
-		out.SetIndent("", "  ")
-		return out.Encode(found)
+		return printJSON(found)
 	}
 	return printImpact(os.Stdout, found)
 }
