@@ -27,7 +27,7 @@ func TestContractsOfStreams(t *testing.T) {
 	stream := func(name string, tags ...string) (n *string, arn string) {
 		t.Helper()
 		_, err := s.kinesis.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: &name, ShardCount: aws.Int32(1), Tags: pairs(tags)})
-		s.check(err)
+		s.must(err)
 		created(t, s.kinesis, name)
 		return &name, "arn:aws:kinesis:us-east-1:" + s.account + ":stream/" + name
 	}
@@ -38,13 +38,13 @@ func TestContractsOfStreams(t *testing.T) {
 	a, arn := stream("orders", "dhow:schema", "shop/order@1")
 	aggregates, _ := stream("aggregates", "dhow:schema", "shop/order@1")
 	_, err := s.kinesis.PutRecord(ctx, &kinesis.PutRecordInput{StreamName: a, PartitionKey: aws.String("k"), Data: s.order(0, order10)})
-	s.check(err)
+	s.must(err)
 	_, err = s.kinesis.PutRecord(ctx, &kinesis.PutRecordInput{StreamName: a, PartitionKey: aws.String("k"), Data: s.order(1, order10)})
 	s.refused(err, "InvalidArgumentException", cut)
 	_, err = s.kinesis.PutRecords(ctx, &kinesis.PutRecordsInput{StreamName: a, Records: []kintypes.PutRecordsRequestEntry{record(s.order(0, order10)), record(s.order(1, order10))}})
 	s.refused(err, "InvalidArgumentException", "1 of 2 records; records[1]: the message is not of shop/order@1.1.0, which it names: "+cut)
 	out, err := s.kinesis.PutRecords(ctx, &kinesis.PutRecordsInput{StreamName: a, Records: []kintypes.PutRecordsRequestEntry{record(s.order(0, order10)), record(order11)}})
-	s.check(err)
+	s.must(err)
 	if *out.FailedRecordCount != 0 {
 		t.Errorf("%+v", out.Records)
 	}
@@ -52,7 +52,7 @@ func TestContractsOfStreams(t *testing.T) {
 	for words, records := range map[string][][]byte{"": {s.order(0, order10), s.order(1, order11)}, cut: {s.order(0, order10), s.order(1, order10)}} {
 		_, err = s.kinesis.PutRecord(ctx, &kinesis.PutRecordInput{StreamName: aggregates, PartitionKey: aws.String("k"), Data: aggregate(records...)})
 		if words == "" {
-			s.check(err)
+			s.must(err)
 		} else {
 			s.refused(err, "InvalidArgumentException", words)
 		}
@@ -68,9 +68,9 @@ func TestContractsOfStreams(t *testing.T) {
 	s.refused(err, "InvalidArgumentException", "has no version in that range")
 
 	_, err = s.kinesis.TagResource(ctx, &kinesis.TagResourceInput{ResourceARN: &arn, Tags: map[string]string{"dhow:schema-mode": "dead-letter", "dhow:schema-dead-letter": s.queueARN("dead")}})
-	s.check(err)
+	s.must(err)
 	out, err = s.kinesis.PutRecords(ctx, &kinesis.PutRecordsInput{StreamName: a, Records: []kintypes.PutRecordsRequestEntry{record([]byte("hello")), record(s.order(1, order11))}})
-	s.check(err)
+	s.must(err)
 	if *out.FailedRecordCount != 0 || *out.Records[0].ShardId != "dead-letter" || *out.Records[0].SequenceNumber != "0" || *out.Records[1].ShardId != "shardId-000000000000" {
 		t.Errorf("the records: %s %s, %s", *out.Records[0].ShardId, *out.Records[0].SequenceNumber, *out.Records[1].ShardId)
 	}
@@ -79,9 +79,9 @@ func TestContractsOfStreams(t *testing.T) {
 		t.Errorf("the dead letter has %v", m.MessageAttributes)
 	}
 	_, err = s.kinesis.AddTagsToStream(ctx, &kinesis.AddTagsToStreamInput{StreamName: a, Tags: map[string]string{"dhow:schema-mode": "observe"}})
-	s.check(err)
+	s.must(err)
 	_, err = s.kinesis.PutRecord(ctx, &kinesis.PutRecordInput{StreamName: a, PartitionKey: aws.String("k"), Data: []byte("hello")})
-	s.check(err)
+	s.must(err)
 }
 
 // aggregate is a record of the Kinesis Producer Library with several in it.
@@ -111,13 +111,13 @@ func TestContractsOfBuses(t *testing.T) {
 			in.Tags = append(in.Tags, ebtypes.Tag{Key: &k, Value: &v})
 		}
 		out, err := s.events.CreateEventBus(ctx, in)
-		s.check(err)
+		s.must(err)
 		return *out.EventBusArn
 	}
 	rule := func(bus, name, target string, letters bool) {
 		t.Helper()
 		_, err := s.events.PutRule(ctx, &eventbridge.PutRuleInput{Name: &name, EventBusName: &bus, EventPattern: aws.String(`{"source":["shop"]}`)})
-		s.check(err)
+		s.must(err)
 		to := ebtypes.Target{Id: aws.String("t"), Arn: &target}
 		if letters {
 			to.DeadLetterConfig = &ebtypes.DeadLetterConfig{Arn: aws.String(s.queueARN("dead"))}
@@ -126,7 +126,7 @@ func TestContractsOfBuses(t *testing.T) {
 			to.RoleArn = aws.String("arn:aws:iam::" + s.account + ":role/carrier")
 		}
 		_, err = s.events.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: &name, EventBusName: &bus, Targets: []ebtypes.Target{to}})
-		s.check(err)
+		s.must(err)
 	}
 	put := func(bus string, details ...string) []ebtypes.PutEventsResultEntry {
 		t.Helper()
@@ -135,12 +135,12 @@ func TestContractsOfBuses(t *testing.T) {
 			entries = append(entries, ebtypes.PutEventsRequestEntry{EventBusName: &bus, Source: aws.String("shop"), DetailType: aws.String("Order"), Detail: &d})
 		}
 		out, err := s.events.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: entries})
-		s.check(err)
+		s.must(err)
 		return out.Entries
 	}
 	detail := func(m sqstypes.Message) string {
 		var e struct{ Detail json.RawMessage }
-		s.check(json.Unmarshal([]byte(*m.Body), &e))
+		s.must(json.Unmarshal([]byte(*m.Body), &e))
 		return string(e.Detail)
 	}
 	const good, bad = `{"id":"a","total":1}`, `{"id":"a","total":"x"}`
@@ -183,9 +183,9 @@ func TestContractsOfBuses(t *testing.T) {
 	bus("plain", "")
 	s.queue("strict", nil, "dhow:schema", "shop/order")
 	topic, err := s.sns.CreateTopic(ctx, &sns.CreateTopicInput{Name: aws.String("strict"), Tags: []snstypes.Tag{{Key: aws.String("dhow:schema"), Value: aws.String("shop/order")}}})
-	s.check(err)
+	s.must(err)
 	_, err = s.kinesis.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: aws.String("strict"), ShardCount: aws.Int32(1), Tags: map[string]string{"dhow:schema": "shop/order"}})
-	s.check(err)
+	s.must(err)
 	created(t, s.kinesis, "strict")
 	targets := []string{s.queueARN("strict"), *topic.TopicArn, "arn:aws:kinesis:us-east-1:" + s.account + ":stream/strict"}
 	for i, arn := range targets {

@@ -29,7 +29,7 @@ func TestContractsOfQueues(t *testing.T) {
 	q := s.queue("orders", nil, "dhow:schema", "shop/order@^1")
 	for version, payload := range [][]byte{order10, order11} {
 		_, err := s.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: q, MessageBody: s.text(version, payload)})
-		s.check(err)
+		s.must(err)
 		if got := s.take(q); *got.Body != *s.text(version, payload) {
 			t.Errorf("received %s", *got.Body)
 		}
@@ -47,7 +47,7 @@ func TestContractsOfQueues(t *testing.T) {
 		{Id: aws.String("bad"), MessageBody: aws.String(`{"id":7}`), MessageAttributes: named},
 		{Id: aws.String("text"), MessageBody: aws.String("hello")},
 	}})
-	s.check(err)
+	s.must(err)
 	if len(batch.Successful) != 1 || *batch.Successful[0].Id != "good" || len(batch.Failed) != 2 || *batch.Failed[0].Code != "InvalidMessageContents" || !batch.Failed[0].SenderFault || !strings.Contains(*batch.Failed[0].Message, "Order.id") {
 		t.Errorf("the batch: %+v %+v", batch.Successful, batch.Failed)
 	}
@@ -57,7 +57,7 @@ func TestContractsOfQueues(t *testing.T) {
 
 	d := s.queue("letters", redrive, "dhow:schema", "shop/order", "dhow:schema-mode", "dead-letter")
 	sent, err := s.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: d, MessageBody: aws.String("hello"), MessageAttributes: map[string]sqstypes.MessageAttributeValue{"color": {DataType: aws.String("String"), StringValue: aws.String("red")}}})
-	s.check(err)
+	s.must(err)
 	m := s.take(dead)
 	s.letter(m, s.queueARN("letters"), "hello", "name the version by a header")
 	if *m.MessageId != *sent.MessageId || aws.ToString(m.MessageAttributes["color"].StringValue) != "red" {
@@ -68,22 +68,22 @@ func TestContractsOfQueues(t *testing.T) {
 	// What comes back from a dead-letter queue is checked too: what is not of the
 	// schema goes to that queue's end, and says so still.
 	_, err = s.sqs.TagQueue(ctx, &sqs.TagQueueInput{QueueUrl: d, Tags: map[string]string{"dhow:schema": "shop/order@1.0"}})
-	s.check(err)
+	s.must(err)
 	for _, body := range []*string{s.text(1, order11), aws.String("hello")} {
 		_, err = s.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: d, MessageBody: body})
-		s.check(err)
+		s.must(err)
 	}
 	_, err = s.sqs.TagQueue(ctx, &sqs.TagQueueInput{QueueUrl: d, Tags: map[string]string{"dhow:schema": "shop/order@1"}})
-	s.check(err)
+	s.must(err)
 	_, err = s.sqs.StartMessageMoveTask(ctx, &sqs.StartMessageMoveTaskInput{SourceArn: aws.String(s.queueARN("dead"))})
-	s.check(err)
+	s.must(err)
 	if m := s.take(d); *m.Body != *s.text(1, order11) || len(m.MessageAttributes) != 0 || m.Attributes["DeadLetterQueueSourceArn"] != "" {
 		t.Errorf("moved back: %s %v %v", *m.Body, m.MessageAttributes, m.Attributes)
 	}
 	s.letter(s.take(dead), s.queueARN("letters"), "hello", "name the version by a header")
 	s.empty(dead)
 	moves, err := s.sqs.ListMessageMoveTasks(ctx, &sqs.ListMessageMoveTasksInput{SourceArn: aws.String(s.queueARN("dead"))})
-	s.check(err)
+	s.must(err)
 	if m := moves.Results[0]; aws.ToInt64(m.ApproximateNumberOfMessagesToMove) != 2 || m.ApproximateNumberOfMessagesMoved != 1 {
 		t.Errorf("of %d letters %d have moved", *m.ApproximateNumberOfMessagesToMove, m.ApproximateNumberOfMessagesMoved)
 	}
@@ -96,7 +96,7 @@ func TestContractsOfQueues(t *testing.T) {
 	f := s.queue("letters.fifo", map[string]string{"ContentBasedDeduplication": "true"}, "dhow:schema", "shop/order", "dhow:schema-mode", "dead-letter", "dhow:schema-dead-letter", s.queueARN("dead.fifo"))
 	for range 2 {
 		_, err = s.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: f, MessageBody: aws.String("hello"), MessageGroupId: aws.String("g")})
-		s.check(err)
+		s.must(err)
 	}
 	if m := s.take(deadFIFO); m.Attributes["MessageGroupId"] != "g" {
 		t.Errorf("the dead letter is of %v", m.Attributes)
@@ -105,11 +105,11 @@ func TestContractsOfQueues(t *testing.T) {
 	toBe := s.queue("named", nil)
 	n := s.queue("naming", nil, "dhow:schema", "shop/order", "dhow:schema-mode", "dead-letter", "dhow:schema-dead-letter", s.queueARN("named"))
 	_, err = s.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: n, MessageBody: aws.String("hello")})
-	s.check(err)
+	s.must(err)
 	_, err = s.sqs.TagQueue(ctx, &sqs.TagQueueInput{QueueUrl: n, Tags: map[string]string{"dhow:schema-mode": "observe"}})
-	s.check(err)
+	s.must(err)
 	_, err = s.sqs.StartMessageMoveTask(ctx, &sqs.StartMessageMoveTaskInput{SourceArn: aws.String(s.queueARN("named"))})
-	s.check(err)
+	s.must(err)
 	if m := s.take(n); *m.Body != "hello" {
 		t.Errorf("%s came back", *m.Body)
 	}
@@ -118,7 +118,7 @@ func TestContractsOfQueues(t *testing.T) {
 
 	o := s.queue("watched", nil, "dhow:schema", "shop/order", "dhow:schema-mode", "observe")
 	_, err = s.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: o, MessageBody: aws.String("hello")})
-	s.check(err)
+	s.must(err)
 	if got := s.take(o); *got.Body != "hello" {
 		t.Errorf("received %s", *got.Body)
 	}
@@ -140,13 +140,13 @@ func TestContractsOfQueues(t *testing.T) {
 
 	// Tags act at once, both ways.
 	_, err = s.sqs.TagQueue(ctx, &sqs.TagQueueInput{QueueUrl: o, Tags: map[string]string{"dhow:schema-mode": "reject"}})
-	s.check(err)
+	s.must(err)
 	_, err = s.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: o, MessageBody: aws.String("hello")})
 	s.refused(err, "InvalidMessageContents", "shop/order")
 	_, err = s.sqs.UntagQueue(ctx, &sqs.UntagQueueInput{QueueUrl: o, TagKeys: []string{"dhow:schema", "dhow:schema-mode"}})
-	s.check(err)
+	s.must(err)
 	_, err = s.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: o, MessageBody: aws.String("hello")})
-	s.check(err)
+	s.must(err)
 }
 
 func TestContractsOfTopics(t *testing.T) {
@@ -159,26 +159,26 @@ func TestContractsOfTopics(t *testing.T) {
 			list = append(list, snstypes.Tag{Key: &k, Value: &v})
 		}
 		out, err := s.sns.CreateTopic(ctx, &sns.CreateTopicInput{Name: &name, Tags: list})
-		s.check(err)
+		s.must(err)
 		return out.TopicArn
 	}
 	subscribe := func(topic *string, queue string, attributes map[string]string) {
 		t.Helper()
 		_, err := s.sns.Subscribe(ctx, &sns.SubscribeInput{TopicArn: topic, Protocol: aws.String("sqs"), Endpoint: aws.String(s.queueARN(queue)), Attributes: attributes})
-		s.check(err)
+		s.must(err)
 	}
 	heard, dead := s.queue("heard", nil), s.queue("dead", nil)
 
 	a := topic("orders", "dhow:schema", "shop/order@1")
 	subscribe(a, "heard", map[string]string{"RawMessageDelivery": "true"})
 	_, err := s.sns.Publish(ctx, &sns.PublishInput{TopicArn: a, Message: s.text(0, order10)})
-	s.check(err)
+	s.must(err)
 	s.take(heard)
 	_, err = s.sns.Publish(ctx, &sns.PublishInput{TopicArn: a, Message: s.text(1, order10)})
 	s.refused(err, "InvalidParameter", cut)
 	batch, err := s.sns.PublishBatch(ctx, &sns.PublishBatchInput{TopicArn: a, PublishBatchRequestEntries: []snstypes.PublishBatchRequestEntry{
 		{Id: aws.String("bad"), Message: aws.String("hello")}, {Id: aws.String("good"), Message: aws.String(`{"id":"a","total":1}`)}}})
-	s.check(err)
+	s.must(err)
 	if len(batch.Successful) != 1 || *batch.Successful[0].Id != "good" || len(batch.Failed) != 1 || *batch.Failed[0].Id != "bad" || *batch.Failed[0].Code != "InvalidParameter" || !batch.Failed[0].SenderFault {
 		t.Errorf("the batch: %+v %+v", batch.Successful, batch.Failed)
 	}
@@ -190,7 +190,7 @@ func TestContractsOfTopics(t *testing.T) {
 
 	b := topic("letters", "dhow:schema", "shop/order", "dhow:schema-mode", "dead-letter", "dhow:schema-dead-letter", s.queueARN("dead"))
 	out, err := s.sns.Publish(ctx, &sns.PublishInput{TopicArn: b, Message: aws.String("hello")})
-	s.check(err)
+	s.must(err)
 	m := s.take(dead)
 	if s.letter(m, *b, "hello", "name the version by a header"); *m.MessageId != *out.MessageId {
 		t.Errorf("the dead letter is %s, published was %s", *m.MessageId, *out.MessageId)
@@ -199,7 +199,7 @@ func TestContractsOfTopics(t *testing.T) {
 	c := topic("watched", "dhow:schema", "shop/order", "dhow:schema-mode", "observe")
 	subscribe(c, "heard", map[string]string{"RawMessageDelivery": "true"})
 	_, err = s.sns.Publish(ctx, &sns.PublishInput{TopicArn: c, Message: aws.String("hello")})
-	s.check(err)
+	s.must(err)
 	if m := s.take(heard); *m.Body != "hello" {
 		t.Errorf("heard %s", *m.Body)
 	}
@@ -217,7 +217,7 @@ func TestContractsOfTopics(t *testing.T) {
 	subscribe(plain, "strict", map[string]string{"RedrivePolicy": redrive})
 	for _, message := range []*string{s.text(1, order11), aws.String("hello")} {
 		_, err = s.sns.Publish(ctx, &sns.PublishInput{TopicArn: plain, Message: message})
-		s.check(err)
+		s.must(err)
 	}
 	var notification struct{ Message string }
 	if err := json.Unmarshal([]byte(*s.take(strict).Body), &notification); err != nil || notification.Message != *s.text(1, order11) {
@@ -240,7 +240,7 @@ func TestContractsUnderLoad(t *testing.T) {
 	tag := func(schema string) {
 		t.Helper()
 		_, err := s.sqs.TagQueue(ctx, &sqs.TagQueueInput{QueueUrl: q, Tags: map[string]string{"dhow:schema": schema}})
-		s.check(err)
+		s.must(err)
 	}
 	// While a tag is the same before and after a send, it counts.
 	var now atomic.Int64 // even: 1.0 only; odd: 1.1 only; of a change the half-way is -1
@@ -300,7 +300,7 @@ func TestContractsUnderLoad(t *testing.T) {
 	_, err := s.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: q, MessageBody: aws.String("hello")})
 	s.refused(err, "InvalidMessageContents", "name the version")
 	_, err = s.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: q, MessageBody: s.text(0, order10)})
-	s.check(err)
+	s.must(err)
 	after := map[string]int64{}
 	for _, u := range s.usage().Usage {
 		after[u.Version] += u.Accepted
@@ -312,10 +312,10 @@ func TestContractsUnderLoad(t *testing.T) {
 		t.Errorf("after a kill %v, before %v", after, counted)
 	}
 	res, err := http.Get(p.url + "/_dhow/metrics")
-	s.check(err)
+	s.must(err)
 	metrics, err := io.ReadAll(res.Body)
 	res.Body.Close()
-	s.check(err)
+	s.must(err)
 	for _, want := range []string{`dhow_schema_messages_total{outcome="accepted",resource="` + s.queueARN("orders") + `",schema="shop/order",version="1.0.0"} 1`, `outcome="refused",resource="` + s.queueARN("orders") + `",schema="shop/order",version=""} 1`} {
 		if !strings.Contains(string(metrics), want) {
 			t.Errorf("the metrics lack %s", want)
@@ -325,14 +325,14 @@ func TestContractsUnderLoad(t *testing.T) {
 	_, err = s.glue.DeleteSchema(ctx, &glue.DeleteSchemaInput{SchemaId: s.schema()})
 	s.refused(err, "InvalidInputException", "is in use: "+s.queueARN("orders")+" took")
 	_, err = s.sqs.TagQueue(ctx, &sqs.TagQueueInput{QueueUrl: q, Tags: map[string]string{"team": "shop"}})
-	s.check(err)
+	s.must(err)
 	// The queue goes; then nothing uses the schema. One that is made later and
 	// outlives it refuses in words.
 	_, err = s.sqs.DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: q})
-	s.check(err)
+	s.must(err)
 	late := s.queue("late", nil, "dhow:schema", "shop/order@1")
 	_, err = s.glue.DeleteSchema(ctx, &glue.DeleteSchemaInput{SchemaId: s.schema()})
-	s.check(err)
+	s.must(err)
 	_, err = s.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: late, MessageBody: s.text(0, order10)})
 	s.refused(err, "InvalidMessageContents", "names schema shop/order, which was deleted")
 }

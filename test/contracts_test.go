@@ -56,7 +56,7 @@ func (p *purchase) String() string {
 // shop is an account with the schema shop/purchase in the versions 1.0.0 and
 // 1.1.0.
 type shop struct {
-	*testing.T
+	strict
 	cfg      aws.Config
 	account  string
 	glue     *glue.Client
@@ -67,7 +67,7 @@ type shop struct {
 func newShop(t *testing.T) *shop {
 	t.Helper()
 	p := need(t)
-	s := &shop{T: t, account: newAccount()}
+	s := &shop{strict: strict{t}, account: newAccount()}
 	s.cfg = p.config(s.account)
 	s.glue = glue.NewFromConfig(s.cfg)
 	name, schema := aws.String("shop"), aws.String("purchase")
@@ -82,13 +82,6 @@ func newShop(t *testing.T) *shop {
 	s.registry = avro.NewRegistry(s.glue, avro.RegistryOptions{})
 	t.Cleanup(s.registry.Close)
 	return s
-}
-
-func (s *shop) must(err error) {
-	s.Helper()
-	if err != nil {
-		s.Fatal(err)
-	}
 }
 
 func (s *shop) producer(version string, opts ...avro.Option) *avro.Producer[purchase] {

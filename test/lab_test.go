@@ -20,7 +20,7 @@ import (
 // lab runs tasks of the program probe in an account of its own, in the cluster
 // lab and the log group /lab.
 type lab struct {
-	*testing.T
+	strict
 	p       *platform
 	account string
 	cfg     aws.Config
@@ -32,7 +32,7 @@ type lab struct {
 func newLab(t *testing.T) *lab {
 	t.Helper()
 	account := newAccount()
-	l := &lab{T: t, p: need(t), account: account, image: account + ".dkr.ecr.us-east-1.amazonaws.com/probe:1"}
+	l := &lab{strict: strict{t}, p: need(t), account: account, image: account + ".dkr.ecr.us-east-1.amazonaws.com/probe:1"}
 	push(t, l.p, account, "probe:1", build(t, "./probe"))
 	l.cfg = l.p.config(account)
 	l.ecs, l.logs = ecs.NewFromConfig(l.cfg), cloudwatchlogs.NewFromConfig(l.cfg)
@@ -48,13 +48,6 @@ func (l *lab) in(t *testing.T) *lab {
 	inner := *l
 	inner.T = t
 	return &inner
-}
-
-func (l *lab) must(err error) {
-	l.Helper()
-	if err != nil {
-		l.Fatal(err)
-	}
 }
 
 // build makes a static program of this module and returns its path.

@@ -25,7 +25,7 @@ import (
 // market is an account with the schema shop/order in two versions: 1.0.0 has an
 // id, 1.1.0 a total besides.
 type market struct {
-	*testing.T
+	strict
 	account  string
 	url      string
 	versions [2]string // UUIDs
@@ -48,27 +48,20 @@ var order10, order11 = []byte{2, 'a'}, append([]byte{2, 'a'}, make([]byte, 8)...
 func newMarket(t *testing.T, p *platform) *market {
 	account := newAccount()
 	c := p.config(account)
-	s := &market{T: t, account: account, url: p.url, glue: glue.NewFromConfig(c), sqs: sqs.NewFromConfig(c), sns: sns.NewFromConfig(c), kinesis: kinesis.NewFromConfig(c), events: eventbridge.NewFromConfig(c)}
+	s := &market{strict: strict{t}, account: account, url: p.url, glue: glue.NewFromConfig(c), sqs: sqs.NewFromConfig(c), sns: sns.NewFromConfig(c), kinesis: kinesis.NewFromConfig(c), events: eventbridge.NewFromConfig(c)}
 	_, err := s.glue.CreateRegistry(t.Context(), &glue.CreateRegistryInput{RegistryName: aws.String("shop")})
-	s.check(err)
+	s.must(err)
 	made, err := s.glue.CreateSchema(t.Context(), &glue.CreateSchemaInput{RegistryId: &gluetypes.RegistryId{RegistryName: aws.String("shop")}, SchemaName: aws.String("order"),
 		DataFormat: gluetypes.DataFormatAvro, Compatibility: gluetypes.CompatibilityBackward, SchemaDefinition: &orderVersions[0]})
-	s.check(err)
+	s.must(err)
 	next, err := s.glue.RegisterSchemaVersion(t.Context(), &glue.RegisterSchemaVersionInput{SchemaId: s.schema(), SchemaDefinition: &orderVersions[1]})
-	s.check(err)
+	s.must(err)
 	s.versions = [2]string{*made.SchemaVersionId, *next.SchemaVersionId}
 	return s
 }
 
 func (s *market) schema() *gluetypes.SchemaId {
 	return &gluetypes.SchemaId{RegistryName: aws.String("shop"), SchemaName: aws.String("order")}
-}
-
-func (s *market) check(err error) {
-	s.Helper()
-	if err != nil {
-		s.Fatal(err)
-	}
 }
 
 // refused holds an error to a code and to words.
@@ -108,7 +101,7 @@ func (s *market) queue(name string, attributes map[string]string, tags ...string
 		}
 	}
 	out, err := s.sqs.CreateQueue(s.Context(), in)
-	s.check(err)
+	s.must(err)
 	return out.QueueUrl
 }
 
@@ -126,7 +119,7 @@ func (s *market) take(url *string) (m sqstypes.Message) {
 	eventually(s.T, 20*time.Second, func() error {
 		out, err := s.sqs.ReceiveMessage(s.Context(), &sqs.ReceiveMessageInput{QueueUrl: url, WaitTimeSeconds: 2, MessageAttributeNames: []string{"All"},
 			MessageSystemAttributeNames: []sqstypes.MessageSystemAttributeName{sqstypes.MessageSystemAttributeNameAll}})
-		s.check(err)
+		s.must(err)
 		if len(out.Messages) == 0 {
 			return fmt.Errorf("%s is empty", *url)
 		}
@@ -141,7 +134,7 @@ func (s *market) take(url *string) (m sqstypes.Message) {
 func (s *market) empty(url *string) {
 	s.Helper()
 	out, err := s.sqs.ReceiveMessage(s.Context(), &sqs.ReceiveMessageInput{QueueUrl: url})
-	s.check(err)
+	s.must(err)
 	if len(out.Messages) > 0 {
 		s.Errorf("%s has %s", *url, *out.Messages[0].Body)
 	}
@@ -175,13 +168,13 @@ type usage struct {
 func (s *market) usage() (u usage) {
 	s.Helper()
 	req, err := http.NewRequest(http.MethodGet, s.url+"/_dhow/schema/usage?schema=shop/order", nil)
-	s.check(err)
+	s.must(err)
 	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+s.account+"/20260101/us-east-1/glue/aws4_request, SignedHeaders=host, Signature=00")
 	res, err := http.DefaultClient.Do(req)
-	s.check(err)
+	s.must(err)
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	s.check(err)
+	s.must(err)
 	if err := json.Unmarshal(body, &u); err != nil || res.StatusCode != 200 {
 		s.Fatalf("usage: %d %s", res.StatusCode, body)
 	}

@@ -37,7 +37,7 @@ import (
 // load balancer, an event bus, and of what it takes the worker and the ledger,
 // each behind a queue of its own.
 type trade struct {
-	*testing.T
+	strict
 	p       *platform
 	account string
 	ecs     *ecs.Client
@@ -67,7 +67,7 @@ func newTrade(t *testing.T) *trade {
 	if err := exec.Command("/usr/bin/python3", "-c", "import avro.io, boto3").Run(); err != nil {
 		sdktest.Missing(t, "python3 has no avro or boto3 (apt-get install python3-avro python3-boto3)")
 	}
-	s := &trade{T: t, p: need(t), account: newAccount()}
+	s := &trade{strict: strict{t}, p: need(t), account: newAccount()}
 	cfg := s.p.config(s.account)
 	s.ecs, s.sqs, s.events, s.glue, s.logs = ecs.NewFromConfig(cfg), sqs.NewFromConfig(cfg), eventbridge.NewFromConfig(cfg), glue.NewFromConfig(cfg), cloudwatchlogs.NewFromConfig(cfg)
 	_, err := s.ecs.CreateCluster(t.Context(), nil)
@@ -85,13 +85,6 @@ func newTrade(t *testing.T) *trade {
 	s.dhow("image", "build", "-t", "ledger:1", "--entrypoint", "/usr/bin/python3", "--cmd", "/ledger.py", root)
 	t.Cleanup(s.end)
 	return s
-}
-
-func (s *trade) must(err error) {
-	s.Helper()
-	if err != nil {
-		s.Fatal(err)
-	}
 }
 
 // command is a verb of dhow in the account.

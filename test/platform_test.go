@@ -123,15 +123,18 @@ var accounts atomic.Int64
 // leaves behind is in no other's way, nor in its own when it runs twice.
 func newAccount() string { return fmt.Sprintf("9%011d", accounts.Add(1)) }
 
-// failing ends a test with the first error.
-func failing(t *testing.T) func(error) {
-	return func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
+// strict is a test that the first error ends.
+type strict struct{ *testing.T }
+
+func (s strict) must(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatal(err)
 	}
 }
+
+// failing ends a test with the first error.
+func failing(t *testing.T) func(error) { return strict{t}.must }
 
 // startPlatform starts `dhow up` over dir on a port of the kernel's choice and
 // waits until it is ready.
