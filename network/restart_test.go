@@ -256,6 +256,12 @@ func TestTwoDirectories(t *testing.T) {
 	if got := one.Taken(vpcOne.CIDR); got != "" {
 		t.Errorf("one has it itself: %q", got)
 	}
+	if got := two.Taken(vpcOne.CIDR); !strings.Contains(got, " of "+one.cfg.DataDir+")") {
+		t.Errorf("whose it is: %q", got)
+	}
+	if got := owner("dh0", one.cfg.DataDir+"-gone"); !strings.HasSuffix(got, "which is gone: ip link delete dh0") {
+		t.Errorf("of a directory that is gone: %q", got)
+	}
 	taken, err := routesOf(two.host.nl)
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -74,6 +75,10 @@ func (m *Linux) setUpUplink(rec vpcRecord, router *space, index int) (vpcRecord,
 	})
 	if err != nil {
 		return rec, fmt.Errorf("set up the uplink: %w", err)
+	}
+	// An alias is what others on this host can tell its owner by.
+	if err := m.host.nl.LinkSetAlias(device(index), m.cfg.DataDir[:min(len(m.cfg.DataDir), maxAlias)]); err != nil {
+		return rec, fmt.Errorf("name the uplink's owner: %w", err)
 	}
 	if err := m.host.nl.LinkSetUp(device(index)); err != nil {
 		return rec, fmt.Errorf("bring up the uplink: %w", err)
@@ -164,11 +169,25 @@ func (m *Linux) whose(cidr netip.Prefix) string {
 			continue
 		}
 		if name := link.Attrs().Name; dhowDevice.MatchString(name) {
-			return "which another dhow on this machine made (device " + name + ")"
+			return "which another dhow on this machine made (device " + name + owner(name, link.Attrs().Alias) + ")"
 		}
 		return "by the device " + link.Attrs().Name + ", which is not dhow's"
 	}
 	return ""
+}
+
+// maxAlias is how long the kernel lets a device's alias be, in bytes.
+const maxAlias = 255
+
+// owner says which data directory a dhow's device is of, as far as that is told.
+func owner(name, dir string) string {
+	if dir == "" {
+		return ""
+	}
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) && len(dir) < maxAlias {
+		return " of " + dir + ", which is gone: ip link delete " + name
+	}
+	return " of " + dir
 }
 
 // dhowDevice is what the devices of any dhow are called; see names.
