@@ -260,6 +260,7 @@ func (c schemaPushCmd) Run(ctx context.Context) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	defer w.Flush()
 	fmt.Fprintln(w, "SCHEMA\tVERSION\tSTATUS\tID")
+	registered := map[string]bool{} // a released file and the one worked at may be one version
 	for _, f := range list {
 		what := "registered"
 		if f.As != nil {
@@ -272,6 +273,10 @@ func (c schemaPushCmd) Run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.At(), err)
 		}
+		if registered[v.ID] {
+			what = "is there"
+		}
+		registered[v.ID] = true
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Name, v.Label(), what, v.ID)
 	}
 	return nil
